@@ -1,0 +1,43 @@
+# The environment is .venv; every target makes it when it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test check format bench screenshots docs clean
+
+install: $(STAMP)
+
+# torch first and alone: a plain requirement may bring a build with gigabytes of CUDA libraries.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "cellstorm needs Python 3.11 to 3.13; call: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet 'torch==2.13.0'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: install
+	$(BIN)/cellstorm demo
+
+test: install
+	$(BIN)/python -m pytest -m 'not slow' tests
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m 'not slow and not ui' tests/lib tests/test_layers.py
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+screenshots: install
+	$(BIN)/python examples/screenshots.py
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .hypothesis

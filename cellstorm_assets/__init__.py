@@ -1,0 +1,1 @@
+"""Dagster assets, MLflow tracking and the command line of cellstorm."""

@@ -1,0 +1,165 @@
+"""What is known of a camera: how grey values become photoelectrons."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cellstorm_lib.errors import CalibrationError
+from cellstorm_lib.files import digest_of, written_whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraCalibration:
+    """Linear camera model: photoelectrons = (adu - offset_adu) * gain_e_per_adu.
+
+    Attributes
+    ----------
+    name : str
+        What people call the camera.
+    source : str
+        Where the numbers come from: a paper, ``measured``, ``given`` or ``estimated``.
+    offset_adu : float
+        Mean grey level without light, in grey values of the decoded frames.
+    gain_e_per_adu : float
+        Photoelectrons per grey value; above 0.
+    read_noise_e : float
+        Read noise of one pixel, electrons RMS.
+    fixed_pattern_e : float
+        Spread of the pixels' own offsets, electrons RMS.
+    bit_depth : int
+        Bits of a grey value of the frames this calibration was made for.
+    iso : int or None
+        Sensitivity setting of the camera.
+    quantum_efficiency : float
+        Photoelectrons per photon. Kept for the simulator; tables never divide by it.
+    linear_from_adu, linear_to_adu : float or None
+        Range of grey values in which the model holds; None where it was not measured.
+    intervals : mapping of str to (float, float)
+        The 95 % interval of each measured number, by its name.
+    """
+
+    name: str
+    source: str
+    offset_adu: float
+    gain_e_per_adu: float
+    read_noise_e: float
+    fixed_pattern_e: float = 0.0
+    bit_depth: int = 8
+    iso: int | None = None
+    quantum_efficiency: float = 1.0
+    linear_from_adu: float | None = None
+    linear_to_adu: float | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("offset_adu", "gain_e_per_adu", "read_noise_e", "fixed_pattern_e"):
+            if not np.isfinite(getattr(self, name)):
+                raise CalibrationError(f"{name} must be a finite number, got {getattr(self, name)}")
+        if self.gain_e_per_adu <= 0:
+            raise CalibrationError(
+                f"gain_e_per_adu must be above 0, got {self.gain_e_per_adu} electrons per grey value"
+            )
+        for name in ("read_noise_e", "fixed_pattern_e"):
+            if getattr(self, name) < 0:
+                raise CalibrationError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if not 0 < self.quantum_efficiency <= 1:
+            raise CalibrationError(
+                f"quantum_efficiency must be above 0 and at most 1, got {self.quantum_efficiency}"
+            )
+        if not 1 <= self.bit_depth <= 32:
+            raise CalibrationError(f"bit_depth must be 1 to 32, got {self.bit_depth}")
+
+    @property
+    def saturation_adu(self) -> float:
+        """Grey value from which on a pixel is clipped."""
+        return float(2**self.bit_depth - 1)
+
+    @property
+    def pixel_noise_e(self) -> float:
+        """Noise of one pixel without light: read noise, fixed pattern and rounding, electrons."""
+        rounding_e = self.gain_e_per_adu / np.sqrt(12.0)
+        return float(np.sqrt(self.read_noise_e**2 + self.fixed_pattern_e**2 + rounding_e**2))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all the numbers; identifies the calibration in a table."""
+        return digest_of(self)
+
+    def photoelectrons(self, frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return grey values as photoelectrons, same shape, float32."""
+        electrons = (frames.astype(np.float32) - np.float32(self.offset_adu)) * np.float32(
+            self.gain_e_per_adu
+        )
+        return electrons.astype(np.float32, copy=False)
+
+    def for_bit_depth(self, bit_depth: int) -> Self:
+        """Return the same numbers stated for frames of another bit depth."""
+        return replace(self, bit_depth=bit_depth)
+
+
+#: The paper's cameras (arXiv 1804.06244, Table 1, Supplement B), in grey values of raw files.
+CAMERA_PRESETS: Mapping[str, CameraCalibration] = {
+    "huawei-p9-raw": CameraCalibration(
+        name="huawei-p9-raw",
+        source="cellSTORM, Supplement B, Fig. 5: photon transfer on 12-bit DNG at ISO 3200",
+        offset_adu=4.074,
+        gain_e_per_adu=0.34,
+        read_noise_e=1.23,
+        fixed_pattern_e=0.343,
+        bit_depth=12,
+        iso=3200,
+        quantum_efficiency=0.75,
+    ),
+    "andor-ixon-897": CameraCalibration(
+        name="andor-ixon-897",
+        source="cellSTORM, Table 1; offset and gain are those of a typical unit, not measured",
+        offset_adu=200.0,
+        gain_e_per_adu=0.06,
+        read_noise_e=0.2,
+        bit_depth=14,
+        quantum_efficiency=0.9,
+    ),
+}
+
+
+def read_calibration(path: Path) -> CameraCalibration:
+    """Read a calibration written by `write_calibration` (a CAL.json).
+
+    Raises
+    ------
+    CalibrationError
+        When the file is missing, is not JSON, or lacks or misspells a number.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CalibrationError(f"{path} does not exist; give a CAL.json or a preset") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CalibrationError(
+            f"{path} is not a calibration: {error}; make one with `cellstorm calibrate`"
+        ) from error
+    if not isinstance(content, dict):
+        raise CalibrationError(f"{path} holds no calibration; make one with `cellstorm calibrate`")
+    known = {entry.name for entry in fields(CameraCalibration)}
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise CalibrationError(f"{path} has unknown entries {unknown}; known are {sorted(known)}")
+    try:
+        content["intervals"] = {
+            str(name): (float(low), float(high))
+            for name, (low, high) in dict(content.get("intervals", {})).items()
+        }
+        return CameraCalibration(**content)
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(f"{path} is not a calibration: {error}") from error
+
+
+def write_calibration(calibration: CameraCalibration, path: Path) -> None:
+    """Write a calibration as JSON (a CAL.json)."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(asdict(calibration), indent=2) + "\n", encoding="utf-8")
