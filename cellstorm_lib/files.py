@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         When the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem[:80]}-{secrets.token_hex(4)}{''.join(path.suffixes)}")
+    ending = "".join(path.suffixes)
+    name = f".{path.name.removesuffix(ending)[:80]}-{secrets.token_hex(4)}{ending}"
+    temporary = path.with_name(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -52,7 +54,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {reason}; choose a folder with space that you may write to"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def digest_of_file(path: Path) -> str:

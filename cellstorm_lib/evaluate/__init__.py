@@ -1,0 +1,1 @@
+"""How good a table is, against the truth and without it."""

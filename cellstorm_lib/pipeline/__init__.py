@@ -1,0 +1,1 @@
+"""One recording from file to result, without any server."""

@@ -1,0 +1,1 @@
+"""From positions to an image and its resolution."""

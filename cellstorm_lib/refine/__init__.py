@@ -1,0 +1,1 @@
+"""From spots to molecules: drift, merging of blinks, selection."""

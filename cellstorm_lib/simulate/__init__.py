@@ -1,0 +1,1 @@
+"""A microscope and a phone to simulate, with the truth beside the recording."""

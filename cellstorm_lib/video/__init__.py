@@ -1,0 +1,1 @@
+"""Recordings in and out: video files, stacks, and what the codec did to each frame."""
