@@ -1,1 +1,1 @@
-"""A microscope and a phone to simulate, with the truth beside the recording."""
+"""A simulated phone: molecules that blink, a camera that adds noise, and the exact truth."""
