@@ -334,7 +334,8 @@ def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         metadata = json.loads((table.schema.metadata or {}).get(b"cellstorm", b"{}"))
         data = table.to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise TableError(f"{path} is not a Parquet table: {error}") from error
+        reason = " ".join(str(error).split())
+        raise TableError(f"{path} is not a Parquet table: {reason}") from error
     if metadata and metadata.get("format_version", 0) > FORMAT_VERSION:
         raise TableError(
             f"{path} has format version {metadata['format_version']}; this program reads up to "
