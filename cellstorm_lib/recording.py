@@ -113,7 +113,7 @@ class RecordingFacts:
     digest : str
         SHA-256 of the file.
     kind : str
-        ``h264``, ``hevc``, ``tiff``, ``dax``, ``sif`` or ``array``.
+        ``h264``, ``hevc``, ``tiff``, ``dax``, ``raw``, ``sif`` or ``array``.
     frame_width_px, frame_height_px : int
         Size of the full frame as stored (before rotation).
     roi : Roi
@@ -132,8 +132,10 @@ class RecordingFacts:
         Compressed bits per pixel of the full frame; None for uncompressed stacks.
     pixel_size_nm : float or None
         Object-side pixel size when the file states one.
-    photons_per_adu, offset_adu : float or None
+    photons_per_adu : float or None
         For stacks that already hold photons (written by ``cellstorm denoise``).
+    is_denoised : bool
+        Whether the frames were denoised.
     details : dict
         Further facts worth showing (codec profile, other tracks, edit list, ...).
     """

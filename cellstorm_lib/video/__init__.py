@@ -1,1 +1,1 @@
-"""Recordings in and out: video files, stacks, and what the codec did to each frame."""
+"""Frames in and out of files: phone videos, image stacks, encoders."""

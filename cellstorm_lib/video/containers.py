@@ -1,0 +1,95 @@
+"""What sort of file this is, by its first bytes, and whether it ends where it says."""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+#: Kinds of recordings; ``mov`` and ``matroska`` are the demuxers' names for MP4/MOV and MKV.
+Container = Literal["mov", "matroska", "tiff", "sif", "dax", "raw"]
+
+_MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_EBML_START = b"\x1a\x45\xdf\xa3"
+_SEGMENT_START = b"\x18\x53\x80\x67"
+_SIF_START = b"Andor Technology Multi-Channel File"
+_NAMED_ONLY: dict[str, Container] = {".dax": "dax", ".raw": "raw"}
+
+
+def container_of(path: Path) -> Container | None:
+    """Return the kind of a file by its content; by its ending where the content has no mark.
+
+    None when it is no recording that can be read.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(64)
+    if start[4:8] in _MOV_BOXES:
+        return "mov"
+    if start.startswith(_EBML_START):
+        return "matroska"
+    if start.startswith(_TIFF_STARTS):
+        return "tiff"
+    if start.startswith(_SIF_START):
+        return "sif"
+    return _NAMED_ONLY.get(path.suffix.lower())
+
+
+def box_names(path: Path) -> list[str]:
+    """Return the names of the top-level boxes of an MP4 or MOV file, in order."""
+    return [name for name, _ in _boxes(path)]
+
+
+def ends_early(path: Path, container: Container) -> bool:
+    """Return whether a video file ends inside a part whose size it states."""
+    size = path.stat().st_size
+    if container == "mov":
+        return any(end > size for _, end in _boxes(path))
+    if container == "matroska":
+        with path.open("rb") as stream:
+            stated = _stated_matroska_size(stream)
+        return stated is not None and stated > size
+    return False
+
+
+def _boxes(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield name and stated end of each top-level box of an MP4 or MOV file."""
+    size = path.stat().st_size
+    at = 0
+    with path.open("rb") as stream:
+        while at + 8 <= size:
+            stream.seek(at)
+            header = stream.read(16)
+            length, name = struct.unpack_from(">I4s", header)
+            if length == 1 and len(header) == 16:
+                (length,) = struct.unpack_from(">Q", header, 8)
+            elif length == 0:  # to the end of the file
+                length = size - at
+            if length < 8:
+                return
+            at += length
+            yield name.decode("latin-1"), at
+
+
+def _stated_matroska_size(stream: BinaryIO) -> int | None:
+    """Return where the segment of a Matroska file ends by its own header, if it says."""
+    stream.seek(len(_EBML_START))
+    header = _variable_integer(stream)
+    if header is None:
+        return None
+    stream.seek(header, 1)
+    if stream.read(4) != _SEGMENT_START:
+        return None
+    length = _variable_integer(stream)
+    return None if length is None else stream.tell() + length
+
+
+def _variable_integer(stream: BinaryIO) -> int | None:
+    """Read one EBML variable-length integer; None for "unknown" and at the end of the file."""
+    first = stream.read(1)
+    if not first or first == b"\0":
+        return None
+    width = 9 - first[0].bit_length()
+    rest = stream.read(width - 1)
+    value = int.from_bytes(bytes([first[0] & (0xFF >> width)]) + rest, "big")
+    unknown = (1 << (7 * width)) - 1
+    return None if len(rest) < width - 1 or value == unknown else value
