@@ -62,7 +62,7 @@ class CameraCalibration:
                 raise CalibrationError(f"{name} must be a finite number, got {getattr(self, name)}")
         if self.gain_e_per_adu <= 0:
             raise CalibrationError(
-                f"gain_e_per_adu must be above 0, got {self.gain_e_per_adu} electrons per grey value"
+                f"gain_e_per_adu must be above 0 e- per grey value, got {self.gain_e_per_adu}"
             )
         for name in ("read_noise_e", "fixed_pattern_e"):
             if getattr(self, name) < 0:

@@ -42,7 +42,7 @@ def test_pixel_noise_adds_read_pattern_and_rounding_in_squares() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gain_e_per_adu": 0.0}, "gain_e_per_adu must be above 0, got 0.0"),
+        ({"gain_e_per_adu": 0.0}, "gain_e_per_adu must be above 0 e- per grey value, got 0.0"),
         ({"read_noise_e": -1.0}, "read_noise_e must be 0 or more"),
         ({"offset_adu": float("nan")}, "offset_adu must be a finite number"),
         ({"quantum_efficiency": 1.5}, "quantum_efficiency must be above 0 and at most 1"),

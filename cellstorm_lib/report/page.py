@@ -1,0 +1,106 @@
+"""The page of one recording: a single HTML file that needs nothing but a browser."""
+
+import base64
+import hashlib
+from importlib.resources import files
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from cellstorm_lib import __version__
+from cellstorm_lib.pipeline.result import RecordingResult
+from cellstorm_lib.report.curves import frame_facts_figure
+from cellstorm_lib.report.facts import (
+    calibration_text,
+    camera_rows,
+    command_line,
+    is_estimated,
+    provenance_rows,
+    recording_rows,
+    version_rows,
+)
+from cellstorm_lib.report.headline import headline_of
+from cellstorm_lib.report.rows import rows_of
+from cellstorm_lib.report.sections import Drawing, branch_section, drawing
+
+
+def recording_page(result: RecordingResult) -> str:
+    """Return the report of one recording as a self-contained HTML page.
+
+    Parameters
+    ----------
+    result : RecordingResult
+        Whatever there is: a recording without localizations, resolution, drift or even a branch
+        gives a page that says what is missing and why.
+
+    Returns
+    -------
+    str
+        HTML with its pictures, figures, style and script inside; nothing is loaded from anywhere.
+        The same result always gives the same page.
+    """
+    return filled(
+        "recording.html",
+        title=result.facts.name,
+        headline=headline_of(result),
+        branches=[branch_section(result, branch) for branch in result.branches.values()],
+        recording=recording_rows(result),
+        frames=_frames_drawing(result),
+        camera=camera_rows(result.calibration),
+        camera_name=result.calibration.name,
+        is_estimated=is_estimated(result.calibration),
+        calibration_text=calibration_text(result.calibration),
+        settings=rows_of(result.settings),
+        versions=version_rows(result),
+        provenance={
+            name: provenance_rows(branch.localizations.provenance)
+            for name, branch in result.branches.items()
+        },
+        command=command_line(result),
+    )
+
+
+def filled(template: str, **content: object) -> str:
+    """Return a template of this folder filled with content, every text in it escaped."""
+    script = _packaged("slider.js").strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(_packaged("style.css")),  # noqa: S704  (our own file)
+            script=Markup(script),  # noqa: S704  (our own file)
+            script_digest=digest,
+            version=__version__,
+            **content,
+        )
+    )
+
+
+def _environment() -> Environment:
+    """Return the templates' environment: all escaped, and a misspelt name is an error."""
+    return Environment(
+        loader=FunctionLoader(_packaged),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _packaged(name: str) -> str:
+    """Return a text file that stands beside this module."""
+    return files("cellstorm_lib.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _frames_drawing(result: RecordingResult) -> Drawing:
+    """Return mean level and size of the frames over time."""
+    if len(result.frame_facts) < 2:
+        return Drawing(missing="There is no curve over the frames: fewer than two were read.")
+    return drawing(
+        lambda: frame_facts_figure(result.frame_facts),
+        name="frames",
+        label="Mean grey value and stored size of the frames over time",
+        caption="Means over stretches of time. A level that drifts is light or black level; steps "
+        "at key frames are the codec's.",
+    )

@@ -1,0 +1,215 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cellstorm_lib.camera import CAMERA_PRESETS, read_calibration
+from cellstorm_lib.report.facts import command_line
+from cellstorm_lib.report.headline import headline_of
+from cellstorm_lib.report.page import recording_page
+
+
+def with_branch(result, **changes):
+    branch = replace(next(iter(result.branches.values())), **changes)
+    return replace(result, branches={branch.name: branch})
+
+
+def with_table(result, rows, frc):
+    branch = result.branches["raw"]
+    table = branch.spots.take(np.arange(rows))
+    no_curve = dict.fromkeys(("frequency_per_nm", "curve", "curve_low", "curve_high"), np.zeros(0))
+    return with_branch(
+        result,
+        spots=table,
+        localizations=table,
+        image=replace(branch.image, image=np.zeros((640, 640), np.float32)),
+        frc={"molecules": replace(frc, reason="no resolution: too few localizations", **no_curve)},
+    )
+
+
+@pytest.fixture(scope="module")
+def html(result):
+    return recording_page(result)
+
+
+def test_page_is_whole_and_loads_nothing(html, parsed):
+    page = parsed(html)
+    assert all(address.startswith("data:image/png;base64,") for address in page.loaded)
+    assert "default-src 'none'" in html
+    assert not re.findall(r"url\((?!#)|@import|src=\"http|<link", html)
+    assert len(page.ids) == len(set(page.ids))
+    assert {link for link in page.links if link.startswith("#")} <= {f"#{one}" for one in page.ids}
+    assert len(html) < 6e6
+
+
+def test_page_shows_pictures_and_figures(html, parsed):
+    page = parsed(html)
+    shown = {attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"}
+    assert len(shown) == 10
+    regions = sum("Region" in a["alt"] for tag, a in page.tags if tag == "img") // 2
+    assert 1 <= regions <= 3
+    assert page.count("img") == 2 + 2 * regions
+    assert page.count("input", type="range") == 1
+    sizes = {(a["width"], a["height"]) for tag, a in page.tags if tag == "img"}
+    assert sizes == {("1200", "1200"), ("360", "360")}
+
+
+def test_every_picture_and_figure_can_be_heard(html, parsed):
+    page = parsed(html)
+    assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
+    assert all(attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg")
+
+
+def test_answer_stands_on_top_with_its_cautions(result, html, parsed):
+    headline = headline_of(result)
+    assert headline.sentence == (
+        "The image is resolved to 62 nm (interval 58 to 66 nm), from 1,000 localizations "
+        "in 120 frames."
+    )
+    assert headline.cautions == (
+        "The camera was estimated.",
+        "The file is damaged: 3 frames are missing and 0 may be wrong (cut).",
+        "Check failed, subpixel bias: pixel centres preferred.",
+    )
+    assert [(figure.name, figure.value) for figure in headline.figures] == [
+        ("Resolution", "62 nm"),
+        ("Localizations", "1,000"),
+        ("Photons", f"{np.median(result.branches['raw'].spots.column('photons')):.0f}"),
+        ("Uncertainty", headline.figures[3].value),
+        ("Frames", "120"),
+        ("Checks passed", "1 of 3"),
+    ]
+    page = parsed(html)
+    assert headline.sentence in page.text
+    assert all(caution in page.text for caution in headline.cautions)
+
+
+def test_text_from_files_stays_text(result, parsed, frc_report):
+    nasty = "<img src=x onerror=alert(1)>\"'&{{ 7*7 }}"
+    result = replace(
+        with_branch(result, frc={nasty: frc_report("molecules", None)}),
+        facts=replace(result.facts, name=nasty, details={nasty: nasty}),
+        loss=replace(result.loss, reason=nasty),
+        calibration=replace(result.calibration, name=nasty, source=nasty),
+        settings={nasty: nasty},
+        notes=(nasty,),
+    )
+    page = parsed(recording_page(result))
+    assert page.text.count(nasty) >= 8
+    assert page.count("img", src="x") == 0
+    assert page.count("script") == 1
+    assert page.count("em") == 0
+    assert "49" not in page.text.partition("onerror")[2][:20]
+
+
+def test_same_result_gives_the_same_page(result, html):
+    assert recording_page(result) == html
+
+
+def test_calibration_can_be_copied_into_a_file(result, html, parsed, tmp_path):
+    text = parsed(html).text
+    start = text.index('{\n  "name"')
+    (tmp_path / "CAL.json").write_text(text[start : text.index("\n}", start) + 2])
+    assert read_calibration(tmp_path / "CAL.json") == result.calibration
+
+
+def test_checks_say_passed_failed_or_cannot_tell(html, parsed):
+    page = parsed(html)
+    assert page.count("td", **{"class": "verdict passed"}) == 1
+    assert page.count("td", **{"class": "verdict failed"}) == 1
+    assert page.count("td", **{"class": "verdict cannot-tell"}) == 1
+    assert "too few localizations" in page.text
+
+
+def test_all_splits_stand_side_by_side(html, parsed):
+    text = parsed(html).text
+    assert "62 nm" in text
+    assert "41 nm" in text
+
+
+def test_no_resolution_is_an_answer(result, frc_report):
+    headline = headline_of(with_branch(result, frc={"molecules": frc_report("molecules", None)}))
+    assert headline.sentence.endswith("no resolution can be given: <em>noise</em>.")
+    assert headline.figures[0].value == "none"
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_hardly_any_localization_still_gives_a_page(result, rows, parsed, frc_report):
+    page = parsed(recording_page(with_table(result, rows, frc_report("molecules", None))))
+    assert "There is no curve: too few localizations." in page.text
+    if rows == 0:
+        assert "No molecule was found in 120 frames" in page.text
+        assert "There is no super-resolution image" in page.text
+        assert page.text.count("No histogram of the") == 4
+        assert page.count("img") == 1
+    else:
+        assert "1 localization in 120 frames" in page.text
+        assert "There is no super-resolution image" not in page.text
+
+
+def test_missing_pieces_are_named(result, parsed):
+    branch = result.branches["raw"]
+    bare = branch.spots.with_data(branch.spots.data[["frame", "x_nm", "y_nm"]])
+    drift = replace(
+        branch.drift, x_nm=np.zeros(0), y_nm=np.zeros(0), is_applied=False, reason="one frame only"
+    )
+    result = replace(
+        with_branch(result, spots=bare, localizations=bare, drift=drift, frc={}, checks=()),
+        frame_facts=result.frame_facts.iloc[:1],
+        widefield=np.zeros((0, 0), np.float32),
+        settings={},
+        notes=(),
+    )
+    page = parsed(recording_page(result))
+    assert page.count("svg", **{"aria-label": "Drift of the sample in x and y"}) == 0
+    text = page.text
+    for sentence in (
+        "There is no widefield image to compare with.",
+        "There is no curve: the Fourier ring correlation was not measured.",
+        "No checks were made.",
+        "Drift was not corrected: one frame only",
+        "No histogram of the spot width (sigma): the table has no column sigma_nm.",
+        "There is no curve over the frames: fewer than two were read.",
+        "The settings were not recorded.",
+    ):
+        assert sentence in text
+
+
+def test_a_recording_without_branches_says_so(result, parsed):
+    text = parsed(recording_page(replace(result, branches={}))).text
+    assert "Nothing has been localized in cell <b>3</b>.mp4 yet." in text
+
+
+def test_two_branches_stand_below_each_other(result, parsed):
+    raw = result.branches["raw"]
+    both = {"raw": raw, "denoised": replace(raw, name="denoised")}
+    page = parsed(recording_page(replace(result, branches=both)))
+    assert len(page.ids) == len(set(page.ids))
+    assert page.text.count("Branch denoised") == page.text.count("Branch raw") >= 5
+
+
+def test_a_stack_has_no_codec_and_a_calibrated_camera_no_warning(result, html, parsed):
+    stack = replace(
+        result,
+        facts=replace(result.facts, kind="tiff", bits_per_px=None, frame_rate_hz=None),
+        calibration=CAMERA_PRESETS["huawei-p9-raw"],
+        frame_facts=result.frame_facts.assign(is_key=True, frames_since_key=0),
+    )
+    text = parsed(recording_page(stack)).text
+    assert "This camera is an estimate" in parsed(html).text
+    assert "This camera is an estimate" not in text
+    assert "Range tag" not in text
+    assert "Between key frames" not in text
+
+
+def test_command_line_can_be_pasted_into_a_shell(result):
+    assert command_line(result) == (
+        "cellstorm process 'cell <b>3</b>.mp4' --pixel-size-nm 100 --roi 64x64+16+32"
+    )
+    preset = replace(result, calibration=CAMERA_PRESETS["huawei-p9-raw"])
+    assert command_line(preset).endswith(" --camera huawei-p9-raw")
+    measured = replace(result, calibration=replace(result.calibration, source="measured"))
+    assert command_line(measured).endswith(" --camera CAL.json")
+    option = replace(result, facts=replace(result.facts, name="-x.mp4"))
+    assert command_line(option).startswith("cellstorm process ./-x.mp4 ")
