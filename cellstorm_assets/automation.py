@@ -1,0 +1,66 @@
+"""What happens without a person: new recordings in the watched folder are processed."""
+
+import json
+
+import dagster as dg
+
+from cellstorm_assets.partitions import RECORDINGS
+from cellstorm_assets.project import partition_key
+from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.files import digest_of_file
+
+process_recordings = dg.define_asset_job(
+    "process_recordings",
+    selection=dg.AssetSelection.groups("recordings"),
+    description="Takes one recording from its file to its report.",
+)
+
+compare_recordings = dg.define_asset_job(
+    "compare_recordings",
+    selection=dg.AssetSelection.groups("comparisons"),
+    description="Sets all processed recordings side by side.",
+)
+
+
+@dg.sensor(
+    job=process_recordings,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Looks for new files in the recordings folder that have stopped growing.",
+)
+def new_recordings(
+    context: dg.SensorEvaluationContext, project: ProjectResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Add a partition and its first run for every recording not seen before.
+
+    The cursor holds, for each file name, its size and time of change, and its key once it was
+    read: a file is read when it looks the same on two ticks, and again when it changes.
+    """
+    seen: dict[str, dict[str, object]] = json.loads(context.cursor or "{}")
+    now: dict[str, dict[str, object]] = {}
+    keys: list[str] = []
+    for path in project.project().recording_files():
+        try:
+            status = path.stat()
+            before = seen.get(path.name, {})
+            entry: dict[str, object] = {"size": status.st_size, "time_ns": status.st_mtime_ns}
+            is_stable = {name: before.get(name) for name in entry} == entry
+            if is_stable and "key" in before:
+                entry["key"] = before["key"]
+            elif is_stable:
+                key = partition_key(path.name, digest_of_file(path))
+                entry["key"] = key
+                keys.append(key)
+        except OSError as error:
+            context.log.warning(f"{path.name} cannot be read now: {error}; tried again later")
+            continue
+        now[path.name] = entry
+    known = set(context.instance.get_dynamic_partitions("recording"))
+    new = [key for key in dict.fromkeys(keys) if key not in known]
+    if not new and now == seen:
+        return dg.SkipReason("no new recording")
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(run_key=key, partition_key=key) for key in new],
+        dynamic_partitions_requests=[RECORDINGS.build_add_request(new)] if new else [],
+        cursor=json.dumps(now, sort_keys=True),
+    )

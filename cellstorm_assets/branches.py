@@ -1,0 +1,220 @@
+"""From frames to resolution, once for each version of the frames of a recording."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any, cast
+
+import dagster as dg
+
+from cellstorm_assets.config import config_for, with_changes
+from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly
+from cellstorm_assets.partitions import RECORDINGS
+from cellstorm_assets.recordings import GROUP, OWNERS, source_of
+from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.localize.detect import DetectSettings
+from cellstorm_lib.pipeline.process import find_spots
+from cellstorm_lib.pipeline.result import FrcReports, RecordingEntry
+from cellstorm_lib.pipeline.steps import (
+    check_positions,
+    check_resolution,
+    measure_resolutions,
+    refine_spots,
+)
+from cellstorm_lib.reconstruct.render import RenderedImage, RenderSettings, render
+from cellstorm_lib.refine.drift import Drift, DriftSettings, estimate_drift
+from cellstorm_lib.refine.merge import MergeSettings
+from cellstorm_lib.report.counts import histogram_figure
+from cellstorm_lib.report.curves import drift_figure
+from cellstorm_lib.report.drawing import figure_png
+from cellstorm_lib.report.picture import preview_png
+from cellstorm_lib.report.resolution import frc_figure
+from cellstorm_lib.tables import COLUMNS, Localizations
+
+#: The assets of a branch, in the order of the work.
+BRANCH_ASSETS = ("spots", "drift", "localizations", "super_resolution", "frc_report")
+
+DetectForm = config_for(DetectSettings)
+DriftForm = config_for(DriftSettings)
+MergeForm = config_for(MergeSettings)
+RenderForm = config_for(RenderSettings)
+
+
+def columns_of(table: Localizations) -> dg.TableSchema:
+    """Return the columns of a table with their units and meanings, for the page."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=str(name),
+                type=str(table.data[name].dtype),
+                description=" ".join(COLUMNS.get(str(name), ("", "", ""))[:0:-1]),
+            )
+            for name in table.data.columns
+        ]
+    )
+
+
+def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
+    """Return the assets of one branch: spots, drift, localizations, image, resolution.
+
+    Parameters
+    ----------
+    branch : str
+        ``raw``: the frames as they came from the phone.
+    """
+    common: dict[str, Any] = {
+        "partitions_def": RECORDINGS,
+        "group_name": GROUP,
+        "owners": OWNERS,
+        "code_version": "1",
+        "key_prefix": [branch],
+    }
+
+    def in_branch(**special: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+        """Declare an asset of this branch."""
+        return cast(
+            "Callable[[Callable[..., Any]], dg.AssetsDefinition]", dg.asset(**common, **special)
+        )
+
+    localizations_key = dg.AssetKey([branch, "localizations"])
+    frc_key = dg.AssetKey([branch, "frc_report"])
+
+    @in_branch(kinds={"parquet"}, io_manager_key="parquet")
+    def spots(
+        config: DetectForm,  # type: ignore[valid-type]
+        recording: RecordingEntry,
+        project: ProjectResource,
+    ) -> dg.MaterializeResult[Localizations]:
+        """Every blink that was found and fitted, frame by frame, as found."""
+        with said_plainly():
+            settings = project.project().settings()
+            detect = with_changes(settings.localize.detect, config)
+            settings = replace(settings, localize=replace(settings.localize, detect=detect))
+            found, report = find_spots(
+                source_of(recording, project),
+                recording.calibration,
+                recording.pixel_size_nm,
+                settings,
+            )
+        return dg.MaterializeResult(
+            value=found.with_provenance(localize_report=asdict(report)),
+            metadata={
+                **as_metadata(report),
+                "dagster/row_count": len(found),
+                "dagster/column_schema": columns_of(found),
+                "photons": picture(
+                    figure_png(histogram_figure("photons", {branch: found})), "photons per spot"
+                ),
+            },
+        )
+
+    @in_branch(
+        kinds={"parquet"},
+        io_manager_key="parquet",
+        ins={"spots": dg.AssetIn([branch, "spots"])},
+    )
+    def drift(
+        config: DriftForm,  # type: ignore[valid-type]
+        spots: Localizations,
+        project: ProjectResource,
+    ) -> dg.MaterializeResult[Drift]:
+        """How the sample moved during the film, estimated from the spots themselves."""
+        with said_plainly():
+            settings = with_changes(project.project().settings().drift, config)
+            found = estimate_drift(spots, settings)
+        return dg.MaterializeResult(
+            value=found,
+            metadata={
+                **as_metadata(found),
+                "drift": picture(figure_png(drift_figure(found)), "drift"),
+            },
+        )
+
+    @in_branch(
+        kinds={"parquet"},
+        io_manager_key="parquet",
+        ins={
+            "spots": dg.AssetIn([branch, "spots"]),
+            "drift": dg.AssetIn([branch, "drift"]),
+        },
+        dagster_type=dg.PythonObjectDagsterType(Localizations, name="Molecules"),
+        check_specs=[
+            dg.AssetCheckSpec("codec_grid", asset=localizations_key),
+            dg.AssetCheckSpec("subpixel_bias", asset=localizations_key),
+        ],
+    )
+    def localizations(
+        config: MergeForm,  # type: ignore[valid-type]
+        spots: Localizations,
+        drift: Drift,
+        project: ProjectResource,
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Molecules: spots without drift, the blinks of one molecule merged, doubtful ones out."""
+        with said_plainly():
+            settings = project.project().settings()
+            settings = replace(settings, merge=with_changes(settings.merge, config))
+            refined = refine_spots(spots, drift, settings)
+        table = refined.localizations.with_provenance(
+            merge_report=asdict(refined.merge_report),
+            select_report=asdict(refined.select_report),
+            merge_settings=asdict(settings.merge),
+        )
+        return dg.MaterializeResult(
+            value=table,
+            metadata={
+                **as_metadata(refined.merge_report, prefix="merge/"),
+                **as_metadata(refined.select_report, prefix="select/"),
+                "dagster/row_count": len(table),
+                "dagster/column_schema": columns_of(table),
+                "uncertainty": picture(
+                    figure_png(histogram_figure("uncertainty_nm", {branch: table})), "uncertainty"
+                ),
+            },
+            check_results=[as_check(found, localizations_key) for found in check_positions(table)],
+        )
+
+    @in_branch(
+        kinds={"tiff"},
+        io_manager_key="picture",
+        ins={"localizations": dg.AssetIn([branch, "localizations"])},
+    )
+    def super_resolution(
+        config: RenderForm,  # type: ignore[valid-type]
+        localizations: Localizations,
+        project: ProjectResource,
+    ) -> dg.MaterializeResult[RenderedImage]:
+        """The super-resolution image, every molecule drawn as sharp as it is known."""
+        with said_plainly():
+            settings = with_changes(project.project().settings().render, config)
+            image = render(localizations, settings)
+        return dg.MaterializeResult(
+            value=image,
+            metadata={
+                "pixel_nm": image.pixel_nm,
+                "localizations": len(localizations),
+                "image": picture(preview_png(image), "super-resolution image"),
+            },
+        )
+
+    @in_branch(
+        kinds={"parquet"},
+        io_manager_key="parquet",
+        ins={"localizations": dg.AssetIn([branch, "localizations"])},
+        dagster_type=dg.PythonObjectDagsterType(FrcReports, name="Resolution"),
+        check_specs=[dg.AssetCheckSpec("frc_crossed", asset=frc_key)],
+    )
+    def frc_report(localizations: Localizations, project: ProjectResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """The resolution by Fourier ring correlation, or the reason why there is none."""
+        with said_plainly():
+            reports = measure_resolutions(localizations, project.project().settings())
+        return dg.MaterializeResult(
+            value=reports,
+            metadata={
+                **as_metadata(reports.chosen),
+                "curve": picture(
+                    figure_png(frc_figure(reports.chosen)), "Fourier ring correlation"
+                ),
+            },
+            check_results=[as_check(check_resolution(reports.chosen), frc_key)],
+        )
+
+    return [spots, drift, localizations, super_resolution, frc_report]

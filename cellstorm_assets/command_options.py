@@ -1,0 +1,134 @@
+"""Options that mean the same in every command, and how results are told."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from cellstorm_assets.project import find_project
+from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.errors import CalibrationError, SettingsError
+from cellstorm_lib.pipeline.choice import camera_named
+from cellstorm_lib.pipeline.process import Announce
+from cellstorm_lib.pipeline.steps import Progress
+from cellstorm_lib.recording import FrameSource
+
+PATH = click.Path(path_type=Path)
+
+pixel_size = click.option(
+    "--pixel-size-nm",
+    type=float,
+    metavar="NM",
+    help="Camera pixel in the sample, nm. Default: what the file says.",
+)
+region = click.option(
+    "--roi", metavar="WxH[+X+Y]", help="Region in px. Default: centred 512 x 512 of a larger video."
+)
+frame_range = click.option(
+    "--frames", metavar="START:STOP", help="Only these frames (from 0, STOP excluded)."
+)
+camera_name = click.option(
+    "--camera", metavar="NAME", help="A preset, a camera of the project, or a CAL.json."
+)
+as_json = click.option(
+    "--json", "wants_json", is_flag=True, help="Print the figures as one JSON object at the end."
+)
+out_file = click.option("--out", type=PATH, required=True, help="File to write.")
+
+
+def camera_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the three camera numbers and ``--camera``."""
+    for name, about in (
+        ("--read-noise-e", "Read noise of a pixel, electrons RMS. Default: 0."),
+        ("--gain-e-per-adu", "Photoelectrons per grey value."),
+        ("--offset-adu", "Grey value without light."),
+    ):
+        function = click.option(name, type=float, metavar="X", help=about)(function)
+    return camera_name(function)
+
+
+def given_camera(
+    source: FrameSource,
+    camera: str | None,
+    offset_adu: float | None,
+    gain_e_per_adu: float | None,
+    read_noise_e: float | None,
+) -> CameraCalibration | None:
+    """Return the camera of the options; None when nothing was given.
+
+    Raises
+    ------
+    CalibrationError
+        When a name and numbers are given together, or only half of the numbers.
+    """
+    numbers = (offset_adu, gain_e_per_adu, read_noise_e)
+    if camera is not None:
+        if any(number is not None for number in numbers):
+            raise CalibrationError("give --camera or the camera's numbers, not both")
+        return camera_named(camera, find_project().cameras_folder)
+    if all(number is None for number in numbers):
+        return None
+    if offset_adu is None or gain_e_per_adu is None:
+        raise CalibrationError("--offset-adu and --gain-e-per-adu belong together; give both")
+    return CameraCalibration(
+        name="given",
+        source="given on the command line",
+        offset_adu=offset_adu,
+        gain_e_per_adu=gain_e_per_adu,
+        read_noise_e=read_noise_e or 0.0,
+        bit_depth=source.facts.bit_depth,
+    )
+
+
+def parsed_range(text: str | None) -> tuple[int | None, int | None] | None:
+    """Return ``START:STOP`` as two numbers; either side may be empty.
+
+    Raises
+    ------
+    SettingsError
+        When the text is written in another way.
+    """
+    if text is None:
+        return None
+    start, colon, stop = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError(text)
+        return (int(start) if start else None, int(stop) if stop else None)
+    except ValueError as error:
+        raise SettingsError(f"--frames is written START:STOP, as 0:500, got {text!r}") from error
+
+
+def tell(lines: Mapping[str, str], figures: Mapping[str, Any], *, wants_json: bool) -> None:
+    """Print figures for people, one a line, and as one JSON object last when asked to."""
+    width = max(map(len, lines), default=0)
+    for name, value in lines.items():
+        click.echo(f"{name:<{width}}  {value}")
+    if wants_json:
+        click.echo(json.dumps(figures))
+
+
+def announced() -> Announce:
+    """Return what shows a progress bar per step on a terminal, and nothing in a pipe."""
+    bars: list[tqdm] = []
+
+    def announce(step: str) -> Progress:
+        for bar in bars:
+            bar.close()
+        bars.clear()
+        bar = tqdm(desc=step, unit=" frames", disable=None, file=sys.stderr, leave=False)
+        bars.append(bar)
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            if done >= total:
+                bar.close()
+
+        return progress
+
+    return announce

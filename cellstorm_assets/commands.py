@@ -1,0 +1,60 @@
+"""The command line: thin over the same functions as the assets."""
+
+import logging
+import sys
+
+import click
+
+from cellstorm_assets import commands_frames, commands_project, commands_tables
+from cellstorm_lib import __version__
+from cellstorm_lib.errors import CellstormError
+
+_BAD_INPUT = 2
+_FAILURE = 1
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="cellstorm")
+def cellstorm() -> None:
+    """From a smartphone video of blinking molecules to a super-resolution image.
+
+    Start with `cellstorm demo`, or with a recording of your own:
+    `cellstorm process VIDEO --pixel-size-nm 80 --out RESULT`.
+    """
+
+
+for group in (commands_project, commands_frames, commands_tables):
+    for command in group.COMMANDS:
+        cellstorm.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors are one sentence on standard error.
+
+    Exit code 0 for success, 2 for bad input, 1 for a failure of the program.
+    """
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    try:
+        code = cellstorm.main(args=arguments, prog_name="cellstorm", standalone_mode=False)
+    except CellstormError as error:
+        _leave(str(error), _BAD_INPUT)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.UsageError as error:
+        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
+        _leave(f"{error.format_message()}{hint}", _BAD_INPUT)
+    except click.ClickException as error:
+        _leave(error.format_message(), _FAILURE)
+    except (KeyboardInterrupt, click.Abort):
+        _leave("stopped", _FAILURE)
+    except MemoryError:
+        _leave("not enough memory; give a smaller --roi or a shorter --frames range", _FAILURE)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave(sentence: str, code: int) -> None:
+    """Say one sentence on standard error and end."""
+    click.echo("cellstorm: " + " ".join(sentence.split()), err=True)
+    sys.exit(code)

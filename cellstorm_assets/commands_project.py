@@ -1,0 +1,175 @@
+"""Commands around the project: demo, ui, add, process, compare."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cellstorm_assets.command_options import (
+    PATH,
+    announced,
+    as_json,
+    camera_name,
+    pixel_size,
+    region,
+    tell,
+)
+
+
+@click.command()
+@as_json
+def demo(*, wants_json: bool) -> None:
+    """Film a simulated cell with a simulated phone (once), and process it on Dagster.
+
+    Prints the resolution, the counts, and where the images and the report are.
+    """
+    from cellstorm_assets.demo import run_demo
+
+    lines, figures = run_demo(announced())
+    tell(lines, figures, wants_json=wants_json)
+
+
+@click.command()
+@click.option("--port", type=int, default=3000, show_default=True, help="Port of the Dagster page.")
+@click.option(
+    "--mlflow-port", type=int, default=5000, show_default=True, help="Port of the MLflow page."
+)
+def ui(*, port: int, mlflow_port: int) -> None:
+    """Serve the Dagster page with its daemon and the MLflow page, on this machine only."""
+    from cellstorm_assets.serve import serve
+
+    serve(port=port, mlflow_port=mlflow_port)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@camera_name
+@pixel_size
+@region
+def add(
+    files: Sequence[Path], *, camera: str | None, pixel_size_nm: float | None, roi: str | None
+) -> None:
+    """Copy recordings into the watched folder; the daemon of `cellstorm ui` processes them."""
+    from cellstorm_assets.project import add_recording, find_project
+    from cellstorm_lib.pipeline.choice import RecordingChoice, camera_named, pixel_size_for
+    from cellstorm_lib.video.read import open_recording
+
+    project = find_project()
+    choice = RecordingChoice(camera=camera, pixel_size_nm=pixel_size_nm, roi=roi)
+    if camera is not None:
+        camera_named(camera, project.cameras_folder)
+    for file in files:
+        pixel_size_for(open_recording(file, roi=roi), pixel_size_nm)
+    for file in files:
+        click.echo(f"{file.name}  {add_recording(project, file, choice)}")
+
+
+@click.command()
+@click.argument("file", type=PATH)
+@camera_name
+@pixel_size
+@region
+@click.option("--no-denoise", is_flag=True, help="Leave the branch of the denoised frames out.")
+@click.option(
+    "--out", type=PATH, default=None, help="Folder to write. Default: FILE's name + -cellstorm."
+)
+@as_json
+def process(
+    file: Path,
+    *,
+    camera: str | None,
+    pixel_size_nm: float | None,
+    roi: str | None,
+    no_denoise: bool,
+    out: Path | None,
+    wants_json: bool,
+) -> None:
+    """Take one recording from its file to its report, without any server."""
+    from cellstorm_assets.project import find_project
+    from cellstorm_assets.summary import summary_of
+    from cellstorm_lib.files import written_whole
+    from cellstorm_lib.pipeline.choice import camera_named
+    from cellstorm_lib.pipeline.process import process_recording
+    from cellstorm_lib.report.page import recording_page
+    from cellstorm_lib.report.picture import write_picture
+    from cellstorm_lib.video.read import open_recording
+
+    project = find_project()
+    source = open_recording(file, roi=roi)
+    folder = out or file.with_name(f"{file.stem}-cellstorm")
+    result = process_recording(
+        source,
+        folder,
+        camera=camera_named(camera, project.cameras_folder) if camera else None,
+        pixel_size_nm=pixel_size_nm,
+        settings=project.settings(),
+        announce=announced(),
+    )
+    report = folder / "report.html"
+    with written_whole(report) as temporary:
+        temporary.write_text(recording_page(result), encoding="utf-8")
+    branch = result.branches["raw"]
+    write_picture(branch.image, folder / "raw" / "super_resolution.png")
+    if not no_denoise:
+        click.echo("the branch of the denoised frames needs the network, which is not part yet")
+    lines, figures = summary_of(result)
+    lines["report"] = str(report)
+    figures["report"] = str(report)
+    tell(lines, figures, wants_json=wants_json)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@pixel_size
+@camera_name
+@click.option(
+    "--out", type=PATH, default=Path("comparison.html"), show_default=True, help="Page to write."
+)
+@as_json
+def compare(
+    files: Sequence[Path],
+    *,
+    pixel_size_nm: float | None,
+    camera: str | None,
+    out: Path,
+    wants_json: bool,
+) -> None:
+    """Put several tables or recordings side by side on one page.
+
+    A recording is processed first, with the same options for all.
+    """
+    from cellstorm_assets.compared import compared_rows
+    from cellstorm_assets.project import find_project
+    from cellstorm_lib.files import written_whole
+    from cellstorm_lib.report.comparison import comparison_page
+
+    rows = compared_rows(files, find_project(), pixel_size_nm, camera, announced())
+    with written_whole(out) as temporary:
+        temporary.write_text(comparison_page(rows), encoding="utf-8")
+    tell(
+        {row.name: f"{len(row.localizations)} localizations, {answer(row)}" for row in rows}
+        | {"page": str(out)},
+        {
+            "page": str(out),
+            "rows": [
+                {
+                    "name": row.name,
+                    "localizations": len(row.localizations),
+                    "resolution_nm": row.frc.resolution_nm if row.frc else None,
+                }
+                for row in rows
+            ],
+        },
+        wants_json=wants_json,
+    )
+
+
+def answer(row: Any) -> str:
+    """Return the resolution of a compared row in words."""
+    from cellstorm_assets.summary import resolution_text
+
+    return "resolution not measured" if row.frc is None else resolution_text(row.frc)
+
+
+COMMANDS = (demo, ui, add, process, compare)

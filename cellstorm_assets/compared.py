@@ -1,0 +1,75 @@
+"""Rows of a comparison from tables and recordings."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cellstorm_assets.project import RECORDINGS, Project
+from cellstorm_lib.export.formats import read_table
+from cellstorm_lib.pipeline.choice import camera_named
+from cellstorm_lib.pipeline.process import Announce, process_recording
+from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.pipeline.steps import linked
+from cellstorm_lib.reconstruct.frc import measure_frc
+from cellstorm_lib.reconstruct.render import render
+from cellstorm_lib.report.comparison import ComparisonRow
+from cellstorm_lib.video.read import open_recording
+
+
+def compared_rows(
+    files: Sequence[Path],
+    project: Project,
+    pixel_size_nm: float | None,
+    camera: str | None,
+    announce: Announce,
+) -> list[ComparisonRow]:
+    """Return one row per table or recording; recordings are processed with the same settings."""
+    settings = project.settings()
+    rows = []
+    for file in files:
+        if file.suffix.lower() in RECORDINGS:
+            rows.append(_processed(file, project, settings, pixel_size_nm, camera, announce))
+        else:
+            rows.append(_table(file, settings, pixel_size_nm))
+    return rows
+
+
+def _processed(
+    file: Path,
+    project: Project,
+    settings: PipelineSettings,
+    pixel_size_nm: float | None,
+    camera: str | None,
+    announce: Announce,
+) -> ComparisonRow:
+    """Return the row of a recording."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = process_recording(
+            open_recording(file),
+            Path(folder),
+            camera=camera_named(camera, project.cameras_folder) if camera else None,
+            pixel_size_nm=pixel_size_nm,
+            settings=settings,
+            announce=announce,
+        )
+    branch = result.branches["raw"]
+    return ComparisonRow(
+        name=file.name,
+        localizations=branch.localizations,
+        image=branch.image,
+        frc=next(iter(branch.frc.values())),
+        notes=result.notes,
+    )
+
+
+def _table(file: Path, settings: PipelineSettings, pixel_size_nm: float | None) -> ComparisonRow:
+    """Return the row of a table."""
+    table = linked(read_table(file, pixel_size_nm=pixel_size_nm), settings.merge)
+    notes = ("The field is inferred from the table's extent.",) if table.field.is_inferred else ()
+    return ComparisonRow(
+        name=file.name,
+        localizations=table,
+        image=render(table, settings.render),
+        frc=measure_frc(table, settings.frc),
+        notes=notes,
+    )

@@ -1,0 +1,48 @@
+"""Everything Dagster knows of cellstorm."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from cellstorm_assets import automation, branches, comparisons, recordings, reports
+from cellstorm_assets.resources import ProjectResource
+from cellstorm_assets.storage import PageStorage, ParquetStorage, PictureStorage
+
+
+def build_defs(
+    *,
+    resources: Mapping[str, Any] | None = None,
+    executor: dg.ExecutorDefinition = dg.in_process_executor,
+) -> dg.Definitions:
+    """Return all assets, checks, jobs, sensors and resources.
+
+    Parameters
+    ----------
+    resources : mapping, optional
+        Resources that replace the default ones, by name.
+    executor : ExecutorDefinition
+        How the steps of one run are executed; runs themselves go side by side.
+    """
+    return dg.Definitions(
+        assets=[
+            recordings.recording,
+            recordings.survey,
+            *branches.branch_assets("raw"),
+            reports.recording_report,
+            comparisons.recording_comparison,
+        ],
+        jobs=[automation.process_recordings, automation.compare_recordings],
+        sensors=[automation.new_recordings],
+        executor=executor,
+        resources={
+            "project": ProjectResource(),
+            "parquet": ParquetStorage(),
+            "picture": PictureStorage(),
+            "page": PageStorage(),
+            **(resources or {}),
+        },
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,86 @@
+"""The demo: a simulated cell, filmed by a simulated phone, processed on Dagster."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+
+from cellstorm_assets.definitions import build_defs
+from cellstorm_assets.project import Project, add_recording, find_project, recording_key
+from cellstorm_assets.reports import stored_result
+from cellstorm_assets.summary import summary_of
+from cellstorm_lib.camera import read_calibration, write_calibration
+from cellstorm_lib.evaluate.scores import score
+from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.pipeline.choice import RecordingChoice
+from cellstorm_lib.pipeline.film import film_scene
+from cellstorm_lib.pipeline.process import Announce
+from cellstorm_lib.simulate.scene import read_preset
+from cellstorm_lib.tables import read_emitters
+
+CAMERA = "demo-phone"
+FILE_NAME = "demo.mp4"
+
+
+def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
+    """Film the demo scene once, materialize the recordings group for it, and tell the result.
+
+    Returns
+    -------
+    (lines, figures)
+        What people read, and what programs read.
+    """
+    project = find_project()
+    truth = film_demo(project, announce)
+    movie = project.recordings_folder / FILE_NAME
+    key = recording_key(movie)
+    click.echo(f"materializing the recordings group for {key}", err=True)
+    os.environ.setdefault("DAGSTER_HOME", str(project.home))
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("recording", [key])
+        run = (
+            build_defs()
+            .resolve_job_def("process_recordings")
+            .execute_in_process(
+                instance=instance,
+                partition_key=key,
+                run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+            )
+        )
+        result = stored_result(run.asset_value, project)
+    lines, figures = summary_of(result)
+    branch = result.branches["raw"]
+    scores = score(branch.spots, read_emitters(truth))
+    lines["against the truth"] = (
+        f"recall {scores.recall:.2f}, precision {scores.precision:.2f} of single spots"
+    )
+    folder = project.assets_folder
+    lines |= {
+        "image": str(folder / "raw" / "super_resolution" / f"{key}.png"),
+        "widefield": str(folder / "widefield" / f"{key}.png"),
+        "table": str(folder / "raw" / "localizations" / f"{key}.parquet"),
+        "report": str(folder / "recording_report" / f"{key}.html"),
+        "denoised branch": "comes with the network; this version localizes the raw frames only",
+        "next": "cellstorm ui shows all of it in the Dagster page",
+    }
+    figures["report"] = lines["report"]
+    return lines, figures
+
+
+def film_demo(project: Project, announce: Announce) -> Path:
+    """Make the demo recording when it is not there, and return the path of its truth."""
+    folder = project.home / "data" / "demo"
+    movie, truth = folder / "movie.mp4", folder / "truth.parquet"
+    if not (movie.exists() and truth.exists()):
+        film_scene(read_preset("demo"), folder, stacks=(), progress=announce("simulate"))
+    camera = project.cameras_folder / f"{CAMERA}.json"
+    if not camera.exists():
+        write_calibration(read_calibration(folder / "camera.json"), camera)
+    target = project.recordings_folder / FILE_NAME
+    if not target.exists() or digest_of_file(target) != digest_of_file(movie):
+        scene = read_preset("demo")
+        choice = RecordingChoice(camera=CAMERA, pixel_size_nm=scene.field.pixel_size_nm)
+        add_recording(project, movie, choice, name=FILE_NAME)
+    return truth

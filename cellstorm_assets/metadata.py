@@ -1,0 +1,69 @@
+"""What people see of a materialization: counts, figures, pictures, and errors in one sentence."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from cellstorm_lib.errors import CellstormError
+from cellstorm_lib.pipeline.result import CheckOutcome
+
+
+@contextmanager
+def said_plainly() -> Iterator[None]:
+    """Turn an error about the input into a failed step with that sentence, not retried."""
+    try:
+        yield
+    except CellstormError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def as_metadata(report: Any, *, prefix: str = "") -> dict[str, dg.MetadataValue]:
+    """Return the plain entries of a report or of facts; counts by reason become one entry each."""
+    values: dict[str, dg.MetadataValue] = {}
+    for entry in fields(report):
+        value = getattr(report, entry.name)
+        if is_dataclass(value):
+            values |= {f"{entry.name}/{name}": item for name, item in as_metadata(value).items()}
+        elif isinstance(value, Mapping):
+            plain = {str(name): item for name, item in value.items()}
+            values |= {f"{entry.name}/{name}": _shown(item) for name, item in plain.items()}
+        elif not isinstance(value, np.ndarray) and value is not None and value != "":
+            values[entry.name] = _shown(value)
+    return {f"{prefix}{name}": value for name, value in values.items()}
+
+
+def _shown(value: Any) -> dg.MetadataValue:
+    """Return one plain value as Dagster shows it."""
+    if isinstance(value, bool | np.bool_):
+        return dg.MetadataValue.bool(bool(value))
+    if isinstance(value, int | np.integer):
+        return dg.MetadataValue.int(int(value))
+    if isinstance(value, float | np.floating):
+        return dg.MetadataValue.float(float(value))
+    return dg.MetadataValue.text(str(value))
+
+
+def picture(png: bytes, title: str) -> dg.MetadataValue:
+    """Return a PNG as a picture that Dagster shows in the page."""
+    return dg.MetadataValue.md(
+        f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+    )
+
+
+def as_check(outcome: CheckOutcome, asset: dg.AssetKey) -> dg.AssetCheckResult:
+    """Return a check's outcome; one that could not be told passes as a warning with its reason."""
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=outcome.name,
+        passed=outcome.passed is not False,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "reason": outcome.reason,
+            "answer": {True: "yes", False: "no", None: "cannot be told"}[outcome.passed],
+        },
+    )

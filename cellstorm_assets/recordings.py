@@ -1,0 +1,136 @@
+"""The recordings group, first part: what is known of a recording before anything is localized."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly
+from cellstorm_assets.partitions import RECORDINGS
+from cellstorm_assets.project import recording_of
+from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.pipeline.choice import calibration_for, camera_named, pixel_size_for, read_choice
+from cellstorm_lib.pipeline.result import FrameFacts, RecordingEntry
+from cellstorm_lib.pipeline.steps import check_loss, survey_recording, widefield_photons
+from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.report.curves import frame_facts_figure
+from cellstorm_lib.report.drawing import figure_png
+from cellstorm_lib.report.picture import Picture, preview_png
+from cellstorm_lib.video.read import open_recording
+
+GROUP = "recordings"
+OWNERS = ["team:imaging"]
+
+
+def source_of(entry: RecordingEntry, project: ProjectResource) -> FrameSource:
+    """Open the frames of a recording as its partition chose them."""
+    folder = project.project().recordings_folder
+    return open_recording(folder / entry.file_name, roi=entry.roi)
+
+
+@dg.asset(
+    partitions_def=RECORDINGS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    code_version="1",
+    io_manager_key="parquet",
+)
+def recording(
+    context: dg.AssetExecutionContext, project: ProjectResource
+) -> dg.MaterializeResult[RecordingEntry]:
+    """The film as it came from the phone: its size, rate, codec, and the camera that took it."""
+    with said_plainly():
+        home = project.project()
+        path = recording_of(home, context.partition_key)
+        choice = read_choice(path)
+        source = open_recording(path, roi=choice.roi)
+        given = camera_named(choice.camera, home.cameras_folder) if choice.camera else None
+        calibration, notes = calibration_for(source, given)
+        entry = RecordingEntry(
+            file_name=path.name,
+            roi=choice.roi,
+            facts=source.facts,
+            pixel_size_nm=pixel_size_for(source, choice.pixel_size_nm),
+            calibration=calibration,
+            notes=notes,
+        )
+    return dg.MaterializeResult(
+        value=entry,
+        metadata={
+            **as_metadata(entry.facts),
+            "pixel_size_nm": entry.pixel_size_nm,
+            "camera": f"{calibration.name} ({calibration.source})",
+            "offset_adu": calibration.offset_adu,
+            "gain_e_per_adu": calibration.gain_e_per_adu,
+            "read_noise_e": calibration.read_noise_e,
+            "notes": "\n".join(notes) or "none",
+        },
+        data_version=dg.DataVersion(f"{entry.facts.digest[:16]}-{calibration.digest[:16]}"),
+    )
+
+
+FRAME_FACTS = dg.AssetKey("frame_facts")
+
+
+@dg.multi_asset(
+    partitions_def=RECORDINGS,
+    group_name=GROUP,
+    outs={
+        "frame_facts": dg.AssetOut(
+            io_manager_key="parquet",
+            owners=OWNERS,
+            kinds={"parquet"},
+            code_version="1",
+            dagster_type=FrameFacts,
+            description="What each frame is: its time, whether it is a key frame, its size in the "
+            "file, its mean grey value, and whether damage makes it doubtful.",
+        ),
+        "widefield": dg.AssetOut(
+            io_manager_key="picture",
+            owners=OWNERS,
+            kinds={"tiff"},
+            code_version="1",
+            dagster_type=Picture,
+            description="The mean of all frames: what an ordinary microscope would show.",
+        ),
+    },
+    check_specs=[
+        dg.AssetCheckSpec("frames_lost", asset=FRAME_FACTS),
+        dg.AssetCheckSpec("frames_tainted", asset=FRAME_FACTS),
+    ],
+)
+def survey(
+    recording: RecordingEntry, project: ProjectResource
+) -> Iterator[dg.MaterializeResult[object]]:
+    """Read every frame once."""
+    with said_plainly():
+        facts, mean_adu = survey_recording(source_of(recording, project))
+        widefield = Picture(
+            values=widefield_photons(mean_adu, recording.calibration),
+            pixel_nm=recording.pixel_size_nm,
+            colours="grey",
+            is_sparse=False,
+        )
+    yield dg.MaterializeResult(
+        asset_key=FRAME_FACTS,
+        value=facts,
+        metadata={
+            **as_metadata(facts.loss),
+            "frames": len(facts.frame),
+            "key_frames": int(facts.is_key.sum()),
+            "mean_adu": float(facts.mean_adu.mean()),
+            "frames over time": picture(
+                figure_png(frame_facts_figure(facts.table())), "frames over time"
+            ),
+        },
+        check_results=[as_check(outcome, FRAME_FACTS) for outcome in check_loss(facts.loss)],
+    )
+    yield dg.MaterializeResult(
+        asset_key=dg.AssetKey("widefield"),
+        value=widefield,
+        metadata={
+            "mean_photons": float(widefield.values.mean()),
+            "pixel_nm": widefield.pixel_nm,
+            "widefield": picture(preview_png(widefield), "widefield"),
+        },
+    )

@@ -1,0 +1,17 @@
+"""What assets are given besides their inputs."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from cellstorm_assets.project import Project, find_project
+
+
+class ProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The project in use; an empty home asks the environment, as the command line does."""
+
+    home: str = ""
+
+    def project(self) -> Project:
+        """Return the project."""
+        return Project(home=Path(self.home)) if self.home else find_project()

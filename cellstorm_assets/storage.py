@@ -1,0 +1,160 @@
+"""Where materialized values are kept: Parquet for tables and records, TIFF + PNG, HTML."""
+
+import tempfile
+from abc import abstractmethod
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import dagster as dg
+from upath import UPath
+
+from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.files import written_whole
+from cellstorm_lib.pipeline.result import FrcReports
+from cellstorm_lib.pipeline.store import read_records, write_records
+from cellstorm_lib.reconstruct.frc import FrcReport
+from cellstorm_lib.reconstruct.render import RenderedImage
+from cellstorm_lib.report.picture import Picture, write_picture
+from cellstorm_lib.tables import Localizations, read_localizations, write_localizations
+from cellstorm_lib.video.tiff import read_image, read_image_details, write_image
+
+
+class _WholeFiles(dg.UPathIOManager):
+    """Stores a value by a library function that writes a local file, whole or not at all."""
+
+    @abstractmethod
+    def write(self, value: Any, path: Path) -> None:
+        """Write a value to a local file."""
+
+    @abstractmethod
+    def read(self, kind: Any, path: Path) -> Any:
+        """Read a value as a type from a local file."""
+
+    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:  # noqa: ARG002
+        """Write the value; to a store that is not a disk, by way of a local file."""
+        if path.protocol in {"", "file"}:
+            self.write(obj, Path(str(path)))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / path.name
+            self.write(obj, local)
+            for file in sorted(Path(folder).iterdir()):
+                (path.parent / file.name).write_bytes(file.read_bytes())
+
+    def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
+        """Read the value as the type its reader asks for."""
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; materialize it first")
+        kind = context.dagster_type.typing_type
+        if get_origin(kind) is dict:  # all partitions of a recording's asset at once
+            kind = get_args(kind)[1]
+        if path.protocol in {"", "file"}:
+            return self.read(kind, Path(str(path)))
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / path.name
+            local.write_bytes(path.read_bytes())
+            return self.read(kind, local)
+
+
+class ParquetFiles(_WholeFiles):
+    """Tables of positions, facts per frame, and records with arrays."""
+
+    extension = ".parquet"
+
+    def write(self, value: Any, path: Path) -> None:
+        """Write one value by its type."""
+        if isinstance(value, Localizations):
+            write_localizations(value, path)
+        elif isinstance(value, FrcReports):
+            write_records(value.reports, path)
+        else:
+            write_records([value], path)
+
+    def read(self, kind: Any, path: Path) -> Any:
+        """Read one value by the type that is asked for."""
+        if kind is Localizations:
+            return read_localizations(path)
+        if kind is FrcReports:
+            return FrcReports(reports=tuple(read_records(FrcReport, path)))
+        if is_dataclass(kind) and isinstance(kind, type):
+            return read_records(kind, path)[0]
+        raise dg.DagsterInvariantViolationError(f"no reader for {kind} from {path}")
+
+
+class PictureFiles(_WholeFiles):
+    """Images as 32-bit TIFF with the pixel size, and a PNG with a scale bar beside it."""
+
+    extension = ".tif"
+
+    def write(self, value: RenderedImage | Picture, path: Path) -> None:
+        """Write the TIFF and the PNG."""
+        if isinstance(value, RenderedImage):
+            details: dict[str, Any] = {
+                "method": value.method,
+                "localizations": value.localizations,
+                "outside": value.outside,
+            }
+            write_image(path, value.image, pixel_size_nm=value.pixel_nm, details=details)
+        else:
+            details = {"colours": value.colours, "is_sparse": value.is_sparse}
+            write_image(path, value.values, pixel_size_nm=value.pixel_nm, details=details)
+        write_picture(value, path.with_suffix(".png"))
+
+    def read(self, kind: Any, path: Path) -> RenderedImage | Picture:
+        """Read the TIFF as a picture or as a rendered image."""
+        values, pixel_nm = read_image(path)
+        details = read_image_details(path)
+        if kind is RenderedImage:
+            return RenderedImage(image=values, pixel_nm=pixel_nm, **details)
+        return Picture(values=values, pixel_nm=pixel_nm, **details)
+
+
+class PageFiles(_WholeFiles):
+    """Self-contained HTML pages."""
+
+    extension = ".html"
+
+    def write(self, value: str, path: Path) -> None:
+        """Write the page."""
+        with written_whole(path) as temporary:
+            temporary.write_text(value, encoding="utf-8")
+
+    def read(self, kind: Any, path: Path) -> str:  # noqa: ARG002
+        """Read the page."""
+        return path.read_text(encoding="utf-8")
+
+
+class _Storage(dg.ConfigurableIOManagerFactory):  # type: ignore[type-arg]
+    """A store below the project's asset folder, or below a URI of any kind fsspec knows."""
+
+    home: str = ""
+    base_uri: str = ""
+
+    def base_path(self) -> UPath:
+        """Return where everything is kept."""
+        return UPath(self.base_uri or ProjectResource(home=self.home).project().assets_folder)
+
+
+class ParquetStorage(_Storage):
+    """Parquet files."""
+
+    def create_io_manager(self, context: Any) -> ParquetFiles:  # noqa: ARG002
+        """Return the store."""
+        return ParquetFiles(base_path=self.base_path())
+
+
+class PictureStorage(_Storage):
+    """TIFF and PNG files."""
+
+    def create_io_manager(self, context: Any) -> PictureFiles:  # noqa: ARG002
+        """Return the store."""
+        return PictureFiles(base_path=self.base_path())
+
+
+class PageStorage(_Storage):
+    """HTML files."""
+
+    def create_io_manager(self, context: Any) -> PageFiles:  # noqa: ARG002
+        """Return the store."""
+        return PageFiles(base_path=self.base_path())

@@ -1,0 +1,138 @@
+"""What a person chose for one recording: camera, pixel size, region."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import yaml
+
+from cellstorm_lib.calibrate.estimate import estimate_camera
+from cellstorm_lib.calibrate.plausible import check_calibration
+from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration, read_calibration
+from cellstorm_lib.errors import CalibrationError, SettingsError
+from cellstorm_lib.files import written_whole
+from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.settings import read_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingChoice:
+    """The sidecar of a recording; everything may be left open.
+
+    Attributes
+    ----------
+    camera : str or None
+        Name of a preset, of a camera of the project, or path of a CAL.json; None estimates.
+    pixel_size_nm : float or None
+        Object-side pixel size; None takes what the file says.
+    roi : str or None
+        ``WxH`` or ``WxH+X+Y`` in pixels; None takes the default field.
+    """
+
+    camera: str | None = field(default=None, metadata={"about": "preset, camera, or CAL.json"})
+    pixel_size_nm: float | None = field(default=None, metadata={"about": "object-side pixel, nm"})
+    roi: str | None = field(default=None, metadata={"about": "WxH or WxH+X+Y, px"})
+
+    def __post_init__(self) -> None:
+        if self.pixel_size_nm is not None and not 1.0 <= self.pixel_size_nm <= 10_000.0:
+            raise SettingsError(
+                "pixel_size_nm is the object-side size of a camera pixel, between 1 and 10000 nm, "
+                f"got {self.pixel_size_nm:g}"
+            )
+
+
+def sidecar_of(recording: Path) -> Path:
+    """Return the path of the YAML that holds the choice for a recording."""
+    return recording.with_name(recording.name + ".cellstorm.yaml")
+
+
+def read_choice(recording: Path) -> RecordingChoice:
+    """Return the choice stored beside a recording; all open when there is none."""
+    path = sidecar_of(recording)
+    return read_settings(RecordingChoice, path) if path.exists() else RecordingChoice()
+
+
+def write_choice(choice: RecordingChoice, recording: Path) -> None:
+    """Store a choice beside a recording."""
+    with written_whole(sidecar_of(recording)) as temporary:
+        temporary.write_text(yaml.safe_dump(asdict(choice), sort_keys=False), encoding="utf-8")
+
+
+def camera_named(name: str, cameras_folder: Path | None = None) -> CameraCalibration:
+    """Return a preset, a camera of the project, or the calibration in a file.
+
+    Parameters
+    ----------
+    name : str
+        A preset's name, the name of ``NAME.json`` in `cameras_folder`, or a path.
+    cameras_folder : Path, optional
+        Where the project keeps its cameras.
+
+    Raises
+    ------
+    CalibrationError
+        When there is no such camera; the message lists those there are.
+    """
+    if name in CAMERA_PRESETS:
+        return CAMERA_PRESETS[name]
+    known = sorted(CAMERA_PRESETS)
+    if cameras_folder is not None and cameras_folder.is_dir():
+        cameras = {path.stem: path for path in sorted(cameras_folder.glob("*.json"))}
+        if name in cameras:
+            return read_calibration(cameras[name])
+        known += sorted(cameras)
+    if name.lower().endswith(".json"):
+        return read_calibration(Path(name))
+    raise CalibrationError(f"there is no camera {name!r}; known are {known}, or give a CAL.json")
+
+
+def calibration_for(
+    source: FrameSource, given: CameraCalibration | None
+) -> tuple[CameraCalibration, tuple[str, ...]]:
+    """Return the camera to use for a recording, and what the reader has to know about it.
+
+    A given camera is checked against the frames. Without one, a stack that already holds
+    photons brings its own scale; otherwise gain and offset are estimated from the frames.
+
+    Raises
+    ------
+    CalibrationError
+        When the given camera is impossible for these frames.
+    """
+    facts = source.facts
+    if given is not None:
+        check_calibration(given, source)
+        return given, ()
+    if facts.photons_per_adu is not None:
+        stored = CameraCalibration(
+            name=facts.name,
+            source="stored in the stack",
+            offset_adu=0.0,
+            gain_e_per_adu=facts.photons_per_adu,
+            read_noise_e=0.0,
+            bit_depth=facts.bit_depth,
+        )
+        return stored, ()
+    estimated = estimate_camera(source)
+    note = (
+        "No camera was given: offset and gain are estimated from the recording itself, so photon "
+        "numbers and uncertainties carry their error. Calibrate the camera to be sure of them."
+    )
+    return estimated, (note,)
+
+
+def pixel_size_for(source: FrameSource, given_nm: float | None) -> float:
+    """Return the object-side pixel size: the given one, else the file's own.
+
+    Raises
+    ------
+    SettingsError
+        When neither is known, or the given one is impossible.
+    """
+    if given_nm is not None:
+        return float(RecordingChoice(pixel_size_nm=given_nm).pixel_size_nm or 0.0)
+    if source.facts.pixel_size_nm is None:
+        raise SettingsError(
+            f"{source.facts.name} does not say how large a pixel is in the sample; "
+            "give --pixel-size-nm (camera pixel divided by magnification, e.g. 80)"
+        )
+    return source.facts.pixel_size_nm

@@ -1,0 +1,172 @@
+"""One recording from file to resolution, without any server."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.files import digest_of
+from cellstorm_lib.localize.localize import LocalizeReport, localize
+from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
+from cellstorm_lib.pipeline.result import BranchResult, CheckOutcome, RecordingResult
+from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.pipeline.steps import (
+    Progress,
+    check_loss,
+    check_positions,
+    check_resolution,
+    measure_resolutions,
+    refine_spots,
+    survey_recording,
+    widefield_photons,
+)
+from cellstorm_lib.pipeline.store import write_records
+from cellstorm_lib.reconstruct.render import render
+from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.refine.drift import estimate_drift
+from cellstorm_lib.tables import Localizations, write_localizations
+from cellstorm_lib.video.tiff import write_image
+
+#: Called with the name of a step that begins; returns where its progress goes.
+Announce = Callable[[str], Progress]
+
+
+def process_recording(
+    source: FrameSource,
+    out: Path,
+    *,
+    camera: CameraCalibration | None = None,
+    pixel_size_nm: float | None = None,
+    settings: PipelineSettings | None = None,
+    announce: Announce | None = None,
+) -> RecordingResult:
+    """Run every step on one recording and write every result into a folder.
+
+    Parameters
+    ----------
+    source : FrameSource
+        The recording.
+    out : Path
+        Folder for recording.parquet, frame_facts.parquet, widefield.tif and, in ``raw/``,
+        spots, drift, localizations and frc_report as Parquet and super_resolution.tif.
+    camera : CameraCalibration, optional
+        Estimated from the recording when None.
+    pixel_size_nm : float, optional
+        Taken from the file when None.
+    settings : PipelineSettings, optional
+        Defaults when None.
+    announce : callable, optional
+        Told which step begins.
+
+    Raises
+    ------
+    RecordingError, CalibrationError, SettingsError, ExportError
+        As the steps raise them; nothing half-written is left.
+    """
+    settings = settings or PipelineSettings()
+    announce = announce or _silently
+    pixel_nm = pixel_size_for(source, pixel_size_nm)
+    calibration, notes = calibration_for(source, camera)
+    frame_facts, mean_adu = survey_recording(source, progress=announce("survey"))
+    widefield = widefield_photons(mean_adu, calibration)
+    out.mkdir(parents=True, exist_ok=True)
+    write_records([source.facts], out / "recording.parquet")
+    write_records([frame_facts], out / "frame_facts.parquet")
+    write_image(out / "widefield.tif", widefield, pixel_size_nm=pixel_nm)
+    spots, report = find_spots(
+        source, calibration, pixel_nm, settings, progress=announce("localize")
+    )
+    branch = refine_branch(
+        "raw", spots, report, settings, announce, checks=check_loss(frame_facts.loss)
+    )
+    write_branch(branch, out / branch.name)
+    return RecordingResult(
+        facts=source.facts,
+        loss=frame_facts.loss,
+        calibration=calibration,
+        pixel_size_nm=pixel_nm,
+        frame_facts=frame_facts.table(),
+        widefield=widefield,
+        branches={branch.name: branch},
+        settings=asdict(settings),
+        notes=notes,
+    )
+
+
+def find_spots(
+    source: FrameSource,
+    calibration: CameraCalibration,
+    pixel_size_nm: float,
+    settings: PipelineSettings,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Localizations, LocalizeReport]:
+    """Localize a recording and note in the table where it comes from."""
+    spots, report = localize(
+        source,
+        calibration,
+        pixel_size_nm=pixel_size_nm,
+        settings=settings.localize,
+        progress=progress,
+    )
+    origin = {
+        "source": source.facts.name,
+        "source_digest": source.facts.digest,
+        "calibration": asdict(calibration),
+        "calibration_digest": calibration.digest,
+        "settings": asdict(settings.localize),
+        "settings_digest": digest_of(settings.localize),
+    }
+    return spots.with_provenance(**origin), report
+
+
+def refine_branch(
+    name: str,
+    spots: Localizations,
+    report: LocalizeReport,
+    settings: PipelineSettings,
+    announce: Announce,
+    *,
+    checks: tuple[CheckOutcome, ...] = (),
+) -> BranchResult:
+    """Take the spots of one branch to a refined table, an image and its resolution."""
+    announce("drift")
+    drift = estimate_drift(spots, settings.drift)
+    announce("merge")
+    refined = refine_spots(spots, drift, settings)
+    announce("render")
+    image = render(refined.localizations, settings.render)
+    announce("resolution")
+    frc = measure_resolutions(refined.localizations, settings)
+    return BranchResult(
+        name=name,
+        spots=spots,
+        localize_report=report,
+        drift=drift,
+        merge_report=refined.merge_report,
+        select_report=refined.select_report,
+        localizations=refined.localizations,
+        image=image,
+        frc=frc.by_split(),
+        checks=(
+            *checks,
+            *check_positions(refined.localizations),
+            check_resolution(frc.chosen),
+        ),
+    )
+
+
+def write_branch(branch: BranchResult, folder: Path) -> None:
+    """Write the tables and the image of one branch into its folder."""
+    write_localizations(branch.spots, folder / "spots.parquet")
+    write_records([branch.drift], folder / "drift.parquet")
+    write_localizations(branch.localizations, folder / "localizations.parquet")
+    write_image(
+        folder / "super_resolution.tif", branch.image.image, pixel_size_nm=branch.image.pixel_nm
+    )
+    write_records(list(branch.frc.values()), folder / "frc_report.parquet")
+
+
+def _silently(step: str) -> Progress:  # noqa: ARG001
+    """Announce nothing."""
+    return lambda done, total: None  # noqa: ARG005

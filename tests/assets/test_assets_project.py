@@ -1,0 +1,123 @@
+"""Where a project keeps things, and the keys of its recordings."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellstorm_assets.project import (
+    Project,
+    add_recording,
+    find_project,
+    partition_key,
+    recording_key,
+    recording_of,
+)
+from cellstorm_lib.errors import ExportError, RecordingError, SettingsError
+from cellstorm_lib.pipeline.choice import RecordingChoice, read_choice, sidecar_of
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("CELLSTORM_HOME", str(tmp_path / "lab"))
+    return find_project()
+
+
+@given(st.text(max_size=300))
+def test_a_key_is_a_safe_file_name_on_every_system(name: str) -> None:
+    key = partition_key(name, "0123456789abcdef")
+    assert re.fullmatch(r"[a-z0-9_][a-z0-9_-]*-01234567", key)
+    assert len(key) <= 49
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("My Cell 1.mp4", "my-cell-1"),
+        ("../../etc/passwd", "passwd"),
+        ("a/b\nc.mp4", "b-c"),
+        ("Zellkern_Ü.tif", "zellkern_u"),
+        ("细胞.mp4", "recording"),
+        ("", "recording"),
+    ],
+)
+def test_hostile_names_become_plain_slugs(name: str, slug: str) -> None:
+    assert partition_key(name, "f" * 64) == f"{slug}-ffffffff"
+
+
+def test_a_project_is_made_where_the_environment_says(project: Project, tmp_path: Path) -> None:
+    assert project.home == tmp_path / "lab"
+    assert project.recordings_folder.is_dir()
+    assert project.mlflow_artifacts.is_dir()
+    instance = Path(__file__).parent.parent.parent / "dagster.yaml"
+    assert (project.home / "dagster.yaml").read_text() == instance.read_text()
+
+
+def test_a_project_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CELLSTORM_HOME", str(tmp_path / "file" / "lab"))
+    with pytest.raises(ExportError, match="cannot be used.*set CELLSTORM_HOME"):
+        find_project()
+
+
+def test_a_recording_is_added_with_its_choice_and_found_by_its_key(
+    project: Project, tmp_path: Path
+) -> None:
+    film = tmp_path / "My film.mp4"
+    film.write_bytes(b"frames")
+    choice = RecordingChoice(camera="huawei-p9-raw", pixel_size_nm=80.0)
+    target = add_recording(project, film, choice)
+    assert target.read_bytes() == b"frames"
+    assert read_choice(target) == choice
+    assert project.recording_files() == [target]
+    assert recording_of(project, recording_key(target)) == target
+    assert add_recording(project, film, choice) == target
+    assert film.exists()
+
+
+def test_another_recording_of_the_same_name_is_refused(project: Project, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"one")
+    add_recording(project, film, RecordingChoice())
+    film.write_bytes(b"two")
+    with pytest.raises(RecordingError, match="already called film.mp4"):
+        add_recording(project, film, RecordingChoice())
+
+
+def test_files_that_are_no_recordings_are_refused(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="does not exist"):
+        add_recording(project, tmp_path / "none.mp4", RecordingChoice())
+    notes = tmp_path / "notes.docx"
+    notes.write_text("x")
+    with pytest.raises(RecordingError, match="no recording by its ending"):
+        add_recording(project, notes, RecordingChoice())
+
+
+def test_a_recording_that_was_removed_is_named(project: Project, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"one")
+    target = add_recording(project, film, RecordingChoice())
+    key = recording_key(target)
+    target.write_bytes(b"other content")
+    with pytest.raises(RecordingError, match="no longer in .*found: film.mp4"):
+        recording_of(project, key)
+
+
+def test_a_sidecar_with_a_wrong_entry_is_named(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    sidecar_of(film).write_text("pixel_size: 80\n")
+    with pytest.raises(SettingsError, match=r"film.mp4.cellstorm.yaml.*unknown setting pixel_size"):
+        read_choice(film)
+    sidecar_of(film).write_text("pixel_size_nm: 0\n")
+    with pytest.raises(SettingsError, match="between 1 and 10000 nm, got 0"):
+        read_choice(film)
+
+
+def test_hidden_files_and_sidecars_are_not_recordings(project: Project) -> None:
+    for name in (".partial.mp4", "film.mp4.cellstorm.yaml", "notes.txt"):
+        (project.recordings_folder / name).write_text("")
+    assert project.recording_files() == []
