@@ -1,0 +1,67 @@
+"""Whether a camera calibration can belong to the frames of a recording."""
+
+import numpy as np
+
+from cellstorm_lib.calibrate.few_frames import few_frames
+from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.errors import CalibrationError
+from cellstorm_lib.recording import FrameSource
+
+_FRAME_COUNT = 5
+_MOST_PIXELS = 4_000_000
+#: How far below the offset half of all pixels may lie: clipping at 0, tone curves and codecs
+#: pull the dark level down by some grey values.
+_SLACK_ADU = 8.0
+_SLACK_DEVIATIONS = 5.0
+
+
+def check_calibration(calibration: CameraCalibration, source: FrameSource) -> None:
+    """Refuse a calibration that is impossible for the frames.
+
+    Parameters
+    ----------
+    calibration : CameraCalibration
+        As given by the user: flags, a preset or a file.
+    source : FrameSource
+        A few frames of it are read.
+
+    Raises
+    ------
+    CalibrationError
+        When the calibration was made for grey values of another depth, or when its offset lies
+        so far above the frames that no light could ever have reached them.
+    """
+    facts = source.facts
+    highest, median, spread = _levels(source)
+    needed = calibration.bit_depth
+    if (facts.is_video and needed != facts.bit_depth) or needed > facts.bit_depth:
+        raise CalibrationError(
+            f"{facts.name} has {facts.bit_depth}-bit grey values, but the camera "
+            f"{calibration.name} was calibrated on {needed}-bit ones, which mean another number "
+            "of photoelectrons; calibrate on frames like these, or give --offset-adu, "
+            "--gain-e-per-adu and --read-noise-e in their grey values, or no camera at all"
+        )
+    if highest > calibration.saturation_adu:
+        raise CalibrationError(
+            f"{facts.name} has grey values up to {highest:g}, but the camera {calibration.name} "
+            f"was calibrated for {needed} bits, which end at {calibration.saturation_adu:g}; "
+            "calibrate on frames like these, or give no camera to have one estimated"
+        )
+    slack = max(_SLACK_ADU, _SLACK_DEVIATIONS * spread)
+    if calibration.offset_adu > highest + slack or calibration.offset_adu > median + slack:
+        raise CalibrationError(
+            f"{facts.name} has a median grey value of {median:g} and none above {highest:g}, "
+            f"but the offset is {calibration.offset_adu:g}, above the signal; give --offset-adu "
+            "as the grey value of these frames without light, or no camera to have it estimated"
+        )
+
+
+def _levels(source: FrameSource) -> tuple[float, float, float]:
+    """Return the highest grey value of some frames, the median, and the spread around it."""
+    frames = few_frames(source, most_frames=_FRAME_COUNT, most_pixels=_MOST_PIXELS)
+    if not frames.size:
+        return 0.0, float("inf"), 0.0
+    values = frames.astype(np.float32)
+    median = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - median)))
+    return float(values.max()), median, spread

@@ -1,0 +1,256 @@
+"""Drift of the sample, measured from the localizations themselves and checked before it is used.
+
+1. Blinks become events, one per sighting of a molecule (`events`).
+2. Each half of the field finds a first drift by redundant correlation of a few stretches of time
+   (`correlation`), then raises the overlap of its events (`overlap`).
+3. The kernel, and with it how far apart in time the drift may bend (`smoothness`), are those whose
+   trace sharpens the other half most (`halves`): there is no segment length to choose.
+4. All events together refine the mean of both traces.
+5. The drift is applied only if each half's trace sharpens the other beyond chance in most parts
+   of the field, and if both traces agree far better than they move.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from cellstorm_lib.errors import SettingsError, TableError
+from cellstorm_lib.refine.events import Events, find_events
+from cellstorm_lib.refine.halves import Halves, gains, measure_halves
+from cellstorm_lib.refine.overlap import Overlap
+from cellstorm_lib.refine.segments import Segments
+from cellstorm_lib.refine.smoothness import Smoothness, matrix_of
+from cellstorm_lib.tables import Localizations
+
+_Floats = npt.NDArray[np.float64]
+
+_EVENTS_PER_SEGMENT = 20
+_FEWEST_SEGMENTS, _MOST_SEGMENTS = 4, 200
+_MOST_PAIRS = 4_000_000
+_SLACK_NM = 30.0
+#: The whole field is twice the data of a half: the trace may bend a little more.
+_LOOSER = 1.4
+_LEAST_GAIN = 10.0
+_LEAST_SIGNIFICANCE = 2.5
+_LARGEST_DISAGREEMENT = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftSettings:
+    """What may be looked for. Segment length, kernel and smoothness are found, not set.
+
+    Attributes
+    ----------
+    is_enabled : bool
+        Whether to look for drift at all.
+    largest_drift_nm : float
+        Largest displacement between two times of the recording.
+    fewest_events : int
+        Sightings of molecules below which nothing is tried.
+    """
+
+    is_enabled: bool = field(default=True, metadata={"about": "look for drift"})
+    largest_drift_nm: float = field(
+        default=1000.0,
+        metadata={"about": "largest displacement between two times of the recording, nm"},
+    )
+    fewest_events: int = field(
+        default=100, metadata={"about": "sightings of molecules below which nothing is tried"}
+    )
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.largest_drift_nm) and self.largest_drift_nm > 0):
+            raise SettingsError(f"largest_drift_nm must be above 0, got {self.largest_drift_nm}")
+        if self.fewest_events < 2:
+            raise SettingsError(f"fewest_events must be 2 or more, got {self.fewest_events}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drift:
+    """Displacement of the sample in every frame, and whether to believe it.
+
+    Attributes
+    ----------
+    x_nm, y_nm : (F,) float64
+        Displacement in each frame, mean zero; zero throughout when it is not applied.
+    uncertainty_nm : (F,) float64
+        Standard deviation of the displacement per axis, by agreement of both halves of the field.
+    is_applied : bool
+        Whether undoing it makes the table better.
+    reason : str
+        Why, or why not.
+    method : str
+        How it was measured.
+    segments : int
+        Stretches of time measured one by one.
+    segment_uncertainty_nm : tuple of float
+        Standard deviation of each.
+    events : int
+        Sightings of molecules it rests on.
+    gain : float
+        Log-likelihood that the drift of each half adds to the other half.
+    """
+
+    x_nm: _Floats
+    y_nm: _Floats
+    uncertainty_nm: _Floats
+    is_applied: bool
+    reason: str
+    method: str = "none"
+    segments: int = 0
+    segment_uncertainty_nm: tuple[float, ...] = ()
+    events: int = 0
+    gain: float = 0.0
+
+    @property
+    def rms_nm(self) -> float:
+        """Root mean square of the trace about its mean, over frames and both axes."""
+        if not len(self.x_nm):
+            return 0.0
+        return float(np.sqrt((np.var(self.x_nm) + np.var(self.y_nm)) / 2.0))
+
+
+def estimate_drift(localizations: Localizations, settings: DriftSettings | None = None) -> Drift:
+    """Return the drift of the sample, or none when the table does not show one beyond doubt.
+
+    Parameters
+    ----------
+    localizations : Localizations
+        As found, or merged; columns ``is_copied`` and uncertainties are used where they exist.
+    settings : DriftSettings
+        What to look for.
+
+    Raises
+    ------
+    TableError
+        When a frame lies outside the recording.
+    """
+    settings = settings or DriftSettings()
+    _require_frames(localizations, localizations.field.frame_count)
+    if not settings.is_enabled:
+        return _none(localizations, "switched off")
+    events = find_events(localizations)
+    if len(events) < settings.fewest_events:
+        return _none(
+            localizations,
+            f"{len(events)} sightings of molecules are too few, {settings.fewest_events} are "
+            "needed",
+        )
+    if events.frame_count < _FEWEST_SEGMENTS:
+        return _none(
+            localizations,
+            f"{events.frame_count} frames are too few, {_FEWEST_SEGMENTS} are needed",
+        )
+    return _measured(localizations, events, settings.largest_drift_nm)
+
+
+def apply_drift(localizations: Localizations, drift: Drift) -> Localizations:
+    """Return the localizations where they would be without the drift.
+
+    Parameters
+    ----------
+    localizations : Localizations
+        Of the recording the drift was measured in; any selection of its rows.
+    drift : Drift
+        When it is not to be applied, the table comes back as it is.
+
+    Raises
+    ------
+    TableError
+        When the drift does not cover every frame of the table.
+    """
+    if not drift.is_applied:
+        return localizations
+    _require_frames(localizations, len(drift.x_nm))
+    frame = localizations.column("frame")
+    return localizations.with_columns(
+        x_nm=localizations.column("x_nm") - drift.x_nm[frame],
+        y_nm=localizations.column("y_nm") - drift.y_nm[frame],
+    )
+
+
+def _require_frames(localizations: Localizations, frame_count: int) -> None:
+    """Raise when a frame of the table lies outside the recording."""
+    if len(localizations) and int(localizations.column("frame").max()) >= frame_count:
+        raise TableError(
+            f"the table holds frame {int(localizations.column('frame').max())}, but the recording "
+            f"has frames 0 to {frame_count - 1}; use the drift of the same recording and a field "
+            "with its true number of frames"
+        )
+
+
+def _none(localizations: Localizations, reason: str) -> Drift:
+    """Return a drift that is not applied, before anything was measured."""
+    zero = np.zeros(localizations.field.frame_count)
+    return Drift(x_nm=zero, y_nm=zero, uncertainty_nm=zero, is_applied=False, reason=reason)
+
+
+def _measured(localizations: Localizations, events: Events, largest_drift_nm: float) -> Drift:
+    """Measure the drift and decide whether to believe it."""
+    count = np.clip(len(events) // _EVENTS_PER_SEGMENT, _FEWEST_SEGMENTS, _MOST_SEGMENTS)
+    segments = Segments(frame_count=events.frame_count, count=int(min(count, events.frame_count)))
+    field_nm = max(localizations.field.width_nm, localizations.field.height_nm)
+    halves = measure_halves(events, segments, reach_nm=min(largest_drift_nm, field_nm / 2.0))
+    trace_nm, spread_nm = _all_together(events, segments, halves)
+    gain = gains(halves)
+    is_applied, reason = _verdict(halves, gain, trace_nm)
+    frame = np.arange(events.frame_count)
+    per_frame_nm = segments.at(frame, trace_nm) * is_applied
+    per_frame_nm -= per_frame_nm.mean(axis=0)
+    return Drift(
+        x_nm=per_frame_nm[:, 0].copy(),
+        y_nm=per_frame_nm[:, 1].copy(),
+        uncertainty_nm=np.interp(frame, segments.centre_frame, spread_nm),
+        is_applied=is_applied,
+        reason=reason,
+        method=f"overlap ({halves.smoothness.kind}, kernel {halves.kernel_nm:g} nm)",
+        segments=segments.count,
+        segment_uncertainty_nm=tuple(spread_nm.tolist()),
+        events=len(events),
+        gain=float(gain.sum()),
+    )
+
+
+def _all_together(events: Events, segments: Segments, halves: Halves) -> tuple[_Floats, _Floats]:
+    """Return the trace (S, 2) that all events give, and its standard deviation (S,)."""
+    smoothness = Smoothness(
+        kind=halves.smoothness.kind, scale_nm=halves.smoothness.scale_nm * _LOOSER
+    )
+    overlap = Overlap(events, segments, most_pairs=_MOST_PAIRS)
+    one_nm, two_nm = halves.traces_nm
+    starts_nm = [(one_nm + two_nm) / 2.0]
+    if np.abs(one_nm - two_nm).max() > 2.0 * _SLACK_NM:
+        starts_nm += [one_nm, two_nm]  # somewhere one is lost: the mean of both would be lost too
+    best_score = -np.inf
+    for start_nm in starts_nm:
+        overlap.gather(start_nm, kernel_nm=halves.kernel_nm, slack_nm=_SLACK_NM)
+        raised_nm = overlap.raised(
+            start_nm, halves.kernel_nm, smoothness, most_rounds=15, tolerance_nm=0.05
+        )
+        score = overlap.log_density(raised_nm, halves.kernel_nm).sum()
+        if score > best_score:
+            best_score, trace_nm = score, raised_nm
+    overlap.gather(trace_nm, kernel_nm=halves.kernel_nm, slack_nm=0.0)
+    springs, _ = overlap.springs(trace_nm, halves.kernel_nm)
+    variance = np.diag(np.linalg.inv(matrix_of(springs, smoothness.band(trace_nm))))
+    # the likelihood gives the shape of the uncertainty, the two halves its size
+    return trace_nm, halves.error_nm * np.sqrt(variance / variance.mean())
+
+
+def _verdict(halves: Halves, gain: _Floats, trace_nm: _Floats) -> tuple[bool, str]:
+    """Return whether to apply the drift, and why."""
+    rms_nm = float(np.sqrt(np.mean(trace_nm**2)))
+    sharper = (
+        f"the drift seen in each half of the field sharpens {int((gain > 0).sum())} of "
+        f"{len(gain)} parts of the other half"
+    )
+    agreement = (
+        f"the halves agree within {halves.error_nm:.1f} nm on a drift of {rms_nm:.1f} nm RMS"
+    )
+    significance = gain.sum() / np.sqrt((gain**2).sum() + 1e-30)
+    if gain.sum() < _LEAST_GAIN or significance < _LEAST_SIGNIFICANCE:
+        return False, f"no drift beyond doubt: {sharper}, which may be chance"
+    if halves.error_nm > _LARGEST_DISAGREEMENT * rms_nm:
+        return False, f"the drift cannot be told: {agreement} only"
+    return True, f"{sharper}; {agreement}"
