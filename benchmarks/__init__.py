@@ -1,0 +1,1 @@
+"""Figures of merit, measured: `python -m benchmarks [NAME...]`. Results are in RESULTS.md."""

@@ -1,0 +1,20 @@
+"""Run the benchmarks by name, or all of them in turn, each in a process of its own."""
+
+import subprocess
+import sys
+
+NAMES = ("accuracy", "compressed", "frc", "drift", "speed", "memory")
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or NAMES
+    unknown = set(wanted) - set(NAMES)
+    if unknown:
+        sys.exit(f"unknown benchmark {sorted(unknown)}; there are {list(NAMES)}")
+    failed = []
+    for name in wanted:
+        print(f"## {name}", flush=True)
+        if subprocess.run(
+            [sys.executable, "-m", f"benchmarks.bench_{name}"], check=False
+        ).returncode:
+            failed.append(name)
+    sys.exit(f"failed: {failed}" if failed else 0)
