@@ -44,7 +44,7 @@ def _shown(value: Any) -> dg.MetadataValue:
     if isinstance(value, int | np.integer):
         return dg.MetadataValue.int(int(value))
     if isinstance(value, float | np.floating):
-        return dg.MetadataValue.float(float(value))
+        return dg.MetadataValue.float(float(f"{value:.6g}"))
     return dg.MetadataValue.text(str(value))
 
 

@@ -9,6 +9,8 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, closing
+from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -33,9 +35,10 @@ def serve(*, port: int, mlflow_port: int) -> None:
     for number in (port, mlflow_port):
         _require_free(number)
     environment = environment_of(project)
+    signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(closing(Server(command, environment)))
+            name: stack.enter_context(closing(Server(name, command, environment, project)))
             for name, command in commands_of(project, port, mlflow_port).items()
         }
         _wait_until_up(servers["dagster page"], f"http://{_LOOPBACK}:{port}/server_info")
@@ -43,11 +46,17 @@ def serve(*, port: int, mlflow_port: int) -> None:
         click.echo(f"Dagster  http://{_LOOPBACK}:{port}")
         click.echo(f"MLflow   http://{_LOOPBACK}:{mlflow_port}")
         click.echo(f"watching {project.recordings_folder}; Ctrl-C stops everything")
+        click.echo(f"what the servers say is in {_log_folder(project)}")
         while True:
             ended = [name for name, server in servers.items() if not server.is_running()]
             if ended:
-                raise SettingsError(f"the {ended[0]} ended by itself; see what it printed above")
+                raise SettingsError(f"the {ended[0]} ended by itself; {servers[ended[0]].remedy}")
             time.sleep(_POLL_S)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Treat a request to end like Ctrl-C, so that the servers are stopped too."""
+    raise KeyboardInterrupt
 
 
 def environment_of(project: Project) -> dict[str, str]:
@@ -79,11 +88,22 @@ def commands_of(project: Project, port: int, mlflow_port: int) -> dict[str, list
 
 
 class Server:
-    """A process that is asked to stop when it is closed, and made to when it does not."""
+    """A process with a log file, asked to stop when closed, and made to when it does not."""
 
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, command: list[str], environment: dict[str, str], project: Project
+    ) -> None:
+        log = _log_folder(project) / f"{name.replace(' ', '-')}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.remedy = f"see {log}"
+        self._log = log.open("w", encoding="utf-8")
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-            command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def is_running(self) -> bool:
@@ -99,6 +119,12 @@ class Server:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._log.close()
+
+
+def _log_folder(project: Project) -> Path:
+    """Return where the servers write what they say."""
+    return project.home / "logs"
 
 
 def _require_free(port: int) -> None:
@@ -121,10 +147,10 @@ def _wait_until_up(server: Server, url: str) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         if not server.is_running():
-            raise SettingsError(f"the server of {url} ended while starting; see what it printed")
+            raise SettingsError(f"the server of {url} ended while starting; {server.remedy}")
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(_POLL_S)
-    raise SettingsError(f"{url} did not answer within {_START_TIMEOUT_S:.0f} s")
+    raise SettingsError(f"{url} did not answer within {_START_TIMEOUT_S:.0f} s; {server.remedy}")

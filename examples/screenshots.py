@@ -78,6 +78,7 @@ def newest_report(project: Project) -> Path:
 
 def main() -> None:
     report = newest_report(find_project())
+    partition = report.stem
     with sync_playwright() as playwright, served() as address:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1500, "height": 800})
@@ -87,10 +88,16 @@ def main() -> None:
         page.wait_for_timeout(3000)
         take(page, "asset-graph")
         page.goto(
-            f"{address}/assets/raw/super_resolution?view=partitions", wait_until="networkidle"
+            f"{address}/assets/raw/frc_report?view=partitions&partition={partition}",
+            wait_until="networkidle",
         )
-        page.wait_for_timeout(3000)
+        page.wait_for_timeout(2000)
         take(page, "asset-partitions")
+        page.get_by_text("[Show Markdown]").first.click()
+        page.wait_for_timeout(1500)
+        page.locator("img[src^='data:image/png']").first.screenshot(
+            path=PICTURES / "asset-picture.png"
+        )
         page.goto(f"{address}/runs", wait_until="networkidle")
         page.wait_for_timeout(2000)
         take(page, "runs")
