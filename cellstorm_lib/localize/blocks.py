@@ -24,8 +24,6 @@ _BATCH = 8192
 _FIRST_STEPS = 4
 #: A spot has come to rest when a step is smaller than this share of its uncertainty.
 _REST = 0.03
-#: The fitted background may fall below 0 by this share of the noise variance.
-_DEEPEST_BACKGROUND = 0.9
 _LEAST_VARIANCE = 0.01
 _ACTIVE = STATE.index("is_active")
 
@@ -134,7 +132,6 @@ class _Fit:
             ),
             sigma_px=np.float32(settings.sigma_px),
             limits=(
-                np.float32(-_DEEPEST_BACKGROUND * noise),
                 np.float32(0.5 * settings.min_sigma_px),
                 np.float32(2.0 * settings.max_sigma_px),
                 np.float32(_REST),

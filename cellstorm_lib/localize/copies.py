@@ -128,9 +128,9 @@ def _mean_differences(
         before = frames[index[spot] - 1] if index[spot] > 0 else previous
         top, bottom = max(row[spot] - _HALF_WINDOW_PX, 0), row[spot] + _HALF_WINDOW_PX + 1
         left, right = max(column[spot] - _HALF_WINDOW_PX, 0), column[spot] + _HALF_WINDOW_PX + 1
-        total, count = 0, 0
+        total, count = np.int64(0), 0
         for y in range(top, min(bottom, height)):
             for x in range(left, min(right, width)):
-                total += abs(int(frame[y, x]) - int(before[y, x]))
+                total += abs(np.int64(frame[y, x]) - np.int64(before[y, x]))
                 count += 1
         out[spot] = total / count

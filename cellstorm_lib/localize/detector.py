@@ -1,6 +1,6 @@
 """The threshold of a recording, found once, and the candidates above it, frame by frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.expression import check_expression, thresholds_by_expression
 from cellstorm_lib.localize.search import Candidates, find_maxima
 from cellstorm_lib.localize.threshold import FrameSample, calibrate_threshold
+
+#: What is stated as the threshold when an expression gives none in any sampled frame.
+_UNUSUAL_PHOTONS = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +27,10 @@ class Detector:
     threshold_photons : float
         Threshold in photoelectrons of the band-passed image; of an expression, its median over
         the sampled frames.
-    expected_false_per_frame : float or None
-        False detections to be expected in a frame; None where nothing is known about them.
+    expected_false_per_frame : float
+        False detections to be expected in a frame.
+    noise_photons : float
+        Standard deviation of the band-passed image between the spots, photoelectrons.
     expression : str or None
         Evaluated frame by frame instead of the one number.
     border_px : int
@@ -34,7 +39,8 @@ class Detector:
 
     calibration: CameraCalibration
     threshold_photons: float
-    expected_false_per_frame: float | None
+    expected_false_per_frame: float
+    noise_photons: float
     expression: str | None = None
     border_px: int = 0
 
@@ -70,31 +76,31 @@ def make_detector(
     calibration : CameraCalibration
         Turns grey values into photoelectrons.
     settings : DetectSettings
-        What is wanted.
+        What is wanted; a given number goes before an expression, and that before the automatic
+        threshold. What is expected of an expression is that of its median over the sample.
 
     Raises
     ------
     SettingsError
         When the threshold is an expression that cannot be understood.
     """
-    expression = None if settings.threshold == "automatic" else settings.threshold
-    if expression is not None:
-        check_expression(expression)
     photons = calibration.photoelectrons(sample.frames)
-    if settings.threshold_photons is not None:
-        expression = None
-    if expression is not None:
+    expression = None
+    if settings.threshold_photons is None and settings.threshold != "automatic":
+        expression = settings.threshold
+        check_expression(expression)
         thresholds = thresholds_by_expression(expression, photons)
-        threshold, expected = float(np.median(thresholds)) if len(thresholds) else 0.0, None
-    else:
-        found = calibrate_threshold(
-            photons, settings=settings, frame=sample.frame, is_key=sample.is_key
-        )
-        threshold, expected = found.photons, found.expected_false_per_frame
+        usable = thresholds[np.isfinite(thresholds) & (thresholds > 0)]
+        usual = float(np.median(usable)) if len(usable) else _UNUSUAL_PHOTONS
+        settings = replace(settings, threshold_photons=usual)
+    found = calibrate_threshold(
+        photons, settings=settings, frame=sample.frame, is_key=sample.is_key
+    )
     return Detector(
         calibration=calibration,
-        threshold_photons=threshold,
-        expected_false_per_frame=expected,
+        threshold_photons=found.photons,
+        expected_false_per_frame=found.expected_false_per_frame,
+        noise_photons=found.noise_photons,
         expression=expression,
         border_px=settings.border_px,
     )

@@ -105,7 +105,7 @@ def _per_frame(value: Value, count: int, text: str) -> npt.NDArray[np.float32]:
 def _value(node: ast.expr, images: Mapping[str, Value], text: str) -> Value:
     """Return the value of a part of an expression: images, or numbers per frame."""
     match node:
-        case ast.Constant(value=int() | float() as number):
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return np.asarray(float(number))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return _OPERATORS[type(op)](_value(left, images, text), _value(right, images, text))

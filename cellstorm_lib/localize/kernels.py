@@ -45,13 +45,18 @@ _INVERSE_ROOT_TWO_PI = np.float32(1.0 / math.sqrt(2.0 * math.pi))
 _P = np.float32(0.3275911)
 _A1, _A2, _A3 = np.float32(0.254829592), np.float32(-0.284496736), np.float32(1.421413741)
 _A4, _A5 = np.float32(-1.453152027), np.float32(1.061405429)
-_TAYLOR = tuple(np.float32(1.0 / (32.0 * order)) for order in range(1, 7))
-_E1, _E2, _E3, _E4, _E5, _E6 = _TAYLOR
+_E2, _E3, _E4, _E5, _E6 = (np.float32(1.0 / math.factorial(order)) for order in range(2, 7))
+_LOG2_E, _LARGEST_EXPONENT = np.float32(math.log2(math.e)), np.float32(100.0)
 _LN2, _L3, _L5, _L7 = (np.float32(value) for value in (math.log(2.0), 2 / 3, 2 / 5, 2 / 7))
 _SQRT_HALF_BITS = np.int32(0x3F3504F3)
-_MANTISSA_BITS = np.int32(23)
+_MANTISSA_BITS, _EXPONENT_BIAS = np.int32(23), np.int32(127)
 _SMALLEST = np.float32(1e-12)
 _QUARTER = np.float32(0.25)
+#: A spot stays this many widths near the middle of its box, so that no Gaussian underflows.
+_REACH = np.float32(11.0)
+_MOST_PHOTONS = np.float32(1e9)
+#: The background may fall below 0 by this share of the noise variance.
+_DEEPEST_BACKGROUND = np.float32(0.9)
 
 # Where the quantities of a block lie; the profiles of both axes follow.
 _ACTIVE = 5 * LANES
@@ -72,17 +77,19 @@ def columns_of(box: Any) -> Any:
 
 
 @_compiled
+def _limited(value: Any, low: Any, high: Any) -> Any:
+    """Return the value, or the limit it lies beyond."""
+    return min(max(value, low), high)
+
+
+@_compiled
 def _exp_minus(z: Any) -> Any:
-    """Return exp(-z) by a Taylor polynomial of z / 32, squared five times."""
-    t = _ONE - z * _E1 * (
-        _ONE - z * _E2 * (_ONE - z * _E3 * (_ONE - z * _E4 * (_ONE - z * _E5 * (_ONE - z * _E6))))
-    )
-    t = max(t, _ZERO)
-    t = t * t
-    t = t * t
-    t = t * t
-    t = t * t
-    return t * t
+    """Return exp(-z) to 2e-7 of its value; z is cut off at +-69, far from denormals."""
+    y = _limited(-z * _LOG2_E, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+    whole = np.floor(y + _HALF)
+    x = (y - whole) * _LN2
+    power = np.int32((np.int32(whole) + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float32)
+    return power * (_ONE + x * (_ONE + x * (_E2 + x * (_E3 + x * (_E4 + x * (_E5 + x * _E6))))))
 
 
 @_compiled
@@ -147,7 +154,7 @@ def _profiles(w: Any, box: Any) -> None:
                 next_u, next_gauss = u + scale, gauss * factor
                 next_erf = _erf(next_u, next_gauss)
                 factor = factor * ratio
-                w[share + at] = _HALF * (next_erf - erf)
+                w[share + at] = _HALF * max(next_erf - erf, _ZERO)
                 w[by_position + at] = by_position_unit * (gauss - next_gauss)
                 w[by_sigma + at] = by_sigma_unit * (u * gauss - next_u * next_gauss)
                 u, gauss, erf = next_u, next_gauss, next_erf
@@ -159,7 +166,7 @@ def _profiles(w: Any, box: Any) -> None:
                 next_u, next_gauss = u - scale, gauss * factor
                 next_erf = _erf(next_u, next_gauss)
                 factor = factor * ratio
-                w[share + at] = _HALF * (erf - next_erf)
+                w[share + at] = _HALF * max(erf - next_erf, _ZERO)
                 w[by_position + at] = by_position_unit * (next_gauss - gauss)
                 w[by_sigma + at] = by_sigma_unit * (next_u * next_gauss - u * gauss)
                 u, gauss, erf = next_u, next_gauss, next_erf
@@ -330,28 +337,24 @@ def _solve(sums: Any, free: Any) -> None:
 
 
 @_compiled
-def _limited(value: Any, low: Any, high: Any) -> Any:
-    """Return the value, or the limit it lies beyond."""
-    return min(max(value, low), high)
-
-
-@_compiled
-def _move(w: Any, step: Any, box: Any, limits: Any) -> None:
+def _move(w: Any, step: Any, box: Any, lowest: Any, limits: Any) -> None:
     """Move every unfinished spot by its step, and note its variances."""
-    top = np.float32(len(box)) + _HALF
-    lowest, sigma_min, sigma_max, rest, _ = limits
+    middle = np.float32(len(box) // 2)
+    sigma_min, sigma_max, rest, _ = limits
     for i in range(LANES):
         active = w[_ACTIVE + i]
         x, y, sigma = w[i], w[LANES + i], w[4 * LANES + i]
         photons, background = w[2 * LANES + i], w[3 * LANES + i]
         var_x, var_y = step[5 * LANES + i], step[6 * LANES + i]
-        new_x = _limited(x + active * _limited(step[i], -_ONE, _ONE), -_HALF, top)
-        new_y = _limited(y + active * _limited(step[LANES + i], -_ONE, _ONE), -_HALF, top)
         growth = active * _limited(step[2 * LANES + i], -_HALF, _ONE)
-        new_photons = max(photons + photons * growth, _ONE)
-        new_background = max(background + step[3 * LANES + i], lowest)
+        new_photons = _limited(photons + photons * growth, _ONE, _MOST_PHOTONS)
+        new_background = _limited(background + step[3 * LANES + i], lowest, _MOST_PHOTONS)
         wider = active * _limited(step[4 * LANES + i], -_QUARTER * sigma, _QUARTER * sigma)
         new_sigma = _limited(sigma + wider, sigma_min, sigma_max)
+        reach = min(middle + _ONE, _REACH * new_sigma)
+        low, high = middle - reach, middle + reach
+        new_x = _limited(x + active * _limited(step[i], -_ONE, _ONE), low, high)
+        new_y = _limited(y + active * _limited(step[LANES + i], -_ONE, _ONE), low, high)
         w[i] = new_x
         w[LANES + i] = new_y
         w[2 * LANES + i] = new_photons
@@ -400,7 +403,7 @@ def start_blocks(data: Any, state: Any, box: Any, camera: Any, sigma: Any) -> No
             left_right = min(means[LANES + lane], means[2 * LANES + lane])
             level = min(left_right, means[3 * LANES + lane], means[4 * LANES + lane]) / count
             here[2 * LANES + lane] = max(means[lane] - level * count * count, _ONE)
-            here[3 * LANES + lane] = level - noise
+            here[3 * LANES + lane] = max(level - noise, -_DEEPEST_BACKGROUND * noise)
             here[4 * LANES + lane] = sigma
 
 
@@ -424,9 +427,9 @@ def fit_blocks(
     camera : (float32, float32)
         Noise variance of a pixel without light, electrons^2, and the level at which it clips,
         noise variance included.
-    limits : tuple of 5 float32
-        Lowest background, lowest and highest sigma, the step that counts as rest as a share of
-        the position's standard deviation, and 1 to fit sigma or 0 to keep it.
+    limits : tuple of 4 float32
+        Lowest and highest sigma, the step that counts as rest as a share of the position's
+        standard deviation, and 1 to fit sigma or 0 to keep it.
     steps : int
         Steps at most.
     is_censored : bool
@@ -435,6 +438,7 @@ def fit_blocks(
     size = len(box) * columns_of(box) * LANES
     w = np.zeros(_PROFILES + 6 * columns_of(box) * LANES, np.float32)
     known = np.zeros(2 * size, np.float32)
+    lowest = -_DEEPEST_BACKGROUND * camera[0]
     sums = np.zeros(20 * LANES, np.float32)
     for block in range(state.size // _STATE):
         here = state[block * _STATE : (block + 1) * _STATE]
@@ -446,8 +450,8 @@ def fit_blocks(
             if is_censored:
                 _weigh_clipped(known, w, pixels, box, camera)
             _add_up(sums, w, known, box)
-            _solve(sums, limits[4])
-            _move(w, sums, box, limits)
+            _solve(sums, limits[3])
+            _move(w, sums, box, lowest, limits)
             moving = _ZERO
             for lane in range(LANES):
                 moving += w[_ACTIVE + lane]

@@ -63,8 +63,10 @@ class LocalizeReport:
     threshold_photons, threshold_adu : float
         Threshold of the band-passed image, photoelectrons and grey values; the median when it
         differs from frame to frame.
-    expected_false_per_frame : float or None
-        False detections to be expected in a frame of this size; None when nothing is known.
+    expected_false_per_frame : float
+        False detections to be expected in a frame of this size.
+    noise_photons : float
+        Standard deviation of the band-passed image between the spots, photoelectrons.
     threshold_mode : str
         ``automatic``, ``given``, or the expression.
     sampled_frames : int
@@ -81,7 +83,8 @@ class LocalizeReport:
     rejected: Mapping[str, int]
     threshold_photons: float = 0.0
     threshold_adu: float = 0.0
-    expected_false_per_frame: float | None = None
+    expected_false_per_frame: float = 0.0
+    noise_photons: float = 0.0
     threshold_mode: str = "automatic"
     sampled_frames: int = 0
     tainted_frames: int = 0
@@ -193,6 +196,7 @@ def localize(
         threshold_photons=detector.threshold_photons,
         threshold_adu=detector.threshold_adu,
         expected_false_per_frame=detector.expected_false_per_frame,
+        noise_photons=detector.noise_photons,
         threshold_mode=mode,
         sampled_frames=len(sample.frames),
         tainted_frames=sum(part.tainted_frames for part in parts),

@@ -205,7 +205,7 @@ def _search(frames: Any, thresholds: Any, strip: Any, work: Any, where: Any, off
             _smooth(smooth, 2 * pitch, smoother, size)
             _subtract_smooth(smoother, smooth[4 * pitch + 4 :], band[2 * pitch :], size)
             found = _collect(
-                band, threshold, flags, (index, top, rows, height, width), where, offset, found
+                band, threshold, flags, (index, top, rows, width), where, offset, found
             )
     return found
 
@@ -231,10 +231,10 @@ def _collect(
     band: Any, threshold: Any, flags: Any, place: Any, where: Any, offset: Any, found: Any
 ) -> Any:
     """Append the maxima of a strip; the band's first two rows belong to the strip before."""
-    index, top, rows, height, width = place
+    index, top, rows, width = place
     pitch = width + 2 * _PAD
     first = pitch + 1 if top > 0 else 3 * pitch + 1
-    count = max((min(rows, height - top - 1) + 1) * pitch - first, 0)
+    count = max((rows + 1) * pitch - first, 0)
     _flag_maxima(band, pitch, first, count, threshold, flags)
     for i in range(count, (count + _GROUP - 1) // _GROUP * _GROUP):
         flags[i] = 0
