@@ -211,7 +211,7 @@ def frc(
     wanted = replace(settings.frc, split=split, render_pixel_nm=render_pixel_nm)  # type: ignore[arg-type]
     report = measure_frc(localizations, wanted)
     if report.resolution_nm is None:
-        answer = f"no resolution: {report.reason}"
+        answer = f"none: {report.reason.removeprefix('no resolution: ')}"
     else:
         answer = (
             f"{report.resolution_nm:.1f} nm ({report.low_nm:.1f} to {report.high_nm:.1f} nm), "

@@ -81,7 +81,7 @@ def false_spots_text(expected_per_frame: float | None) -> str:
 def resolution_text(report: FrcReport) -> str:
     """Return the resolution with its interval, or that there is none and why."""
     if report.resolution_nm is None:
-        return f"none: {report.reason}"
+        return f"none: {report.reason.removeprefix('no resolution: ')}"
     return (
         f"{report.resolution_nm:.0f} nm by FRC ({report.low_nm:.0f} to {report.high_nm:.0f} nm, "
         f"split by {report.split})"

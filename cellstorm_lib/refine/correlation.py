@@ -23,11 +23,12 @@ from cellstorm_lib.refine.neighbours import later_neighbours, sort_into_cells
 from cellstorm_lib.refine.segments import Segments
 
 _Floats = npt.NDArray[np.float64]
-_BIN_NM = 30.0
-_PEAK_BINS = 5
-_SURROUNDINGS_BINS = 23
+_BIN_NM = 40.0
+_PEAK_BINS = 3
+_SURROUNDINGS_BINS = 17
 _MOST_ROUNDS = 10
 _JUMP_SHARE = 0.15
+_FAR_WEIGHT = 0.4
 
 
 def correlate_segments(events: Events, segments: Segments, *, reach_nm: float) -> _Floats:
@@ -78,21 +79,17 @@ def _sharpen(maps: npt.NDArray[np.float32]) -> None:
 
 def _grown(maps: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """Return a place in bins (row, column) for each segment, the clearest first."""
-    count, bins = len(maps), maps.shape[2]
-    place = np.zeros((count, 2), np.int64)
-    fit = np.zeros((count, bins, bins), np.float32)
-    waiting = np.ones(count, bool)
+    place = np.zeros((len(maps), 2), np.int64)
+    is_placed = np.zeros(len(maps), bool)
     newest = int(np.argmax(maps.max(axis=(2, 3)).sum(axis=1)))
-    waiting[newest] = False
-    while waiting.any():
-        best, highest = newest, -np.inf
-        for other in np.flatnonzero(waiting):
-            fit[other] += _moved(maps[newest, other], place[newest])
-            place[other], height = _peak(fit[other], _expected(int(other), place, ~waiting))
+    is_placed[newest] = True
+    while not is_placed.all():
+        highest = -np.inf
+        for one in np.flatnonzero(~is_placed):
+            best, height = _best_place(maps, int(one), place, is_placed)
             if height > highest:
-                best, highest = int(other), height
-        newest = best
-        waiting[newest] = False
+                newest, newest_place, highest = int(one), best, height
+        place[newest], is_placed[newest] = newest_place, True
     return place
 
 
@@ -101,45 +98,46 @@ def _improved(maps: npt.NDArray[np.float32], place: npt.NDArray[np.int64]) -> np
     for _ in range(_MOST_ROUNDS):
         before = place.copy()
         for one in range(len(maps)):
-            is_other = np.arange(len(maps)) != one
-            fit = sum(_moved(maps[other, one], place[other]) for other in np.flatnonzero(is_other))
-            place[one], _ = _peak(fit, _expected(one, place, is_other))
+            place[one], _ = _best_place(maps, one, place, np.arange(len(maps)) != one)
         if (place == before).all():
             break
     return place
 
 
-def _expected(
-    segment: int, place: npt.NDArray[np.int64], is_placed: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float64]:
-    """Return where a segment should be, judged by its neighbours in time."""
-    placed = np.flatnonzero(is_placed)
-    return np.array([np.interp(segment, placed, place[placed, axis]) for axis in (0, 1)])
+def _best_place(
+    maps: npt.NDArray[np.float32],
+    segment: int,
+    place: npt.NDArray[np.int64],
+    is_placed: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], float]:
+    """Return where a segment fits best to the placed ones, and how well.
 
-
-def _peak(fit: Any, expected: npt.NDArray[np.float64]) -> tuple[tuple[int, int], float]:
-    """Return the highest bin relative to the middle one, and how high it is.
-
-    Far from where the segment is expected a peak must be higher: a drift may jump, but seldom far.
+    Its neighbours in time say where to expect it. Far from there the fit must be better: a drift
+    may jump, but seldom far.
     """
-    middle = fit.shape[0] // 2
-    bins = np.arange(fit.shape[0]) - middle
-    width = _JUMP_SHARE * fit.shape[0]
-    taper = [np.exp(-((bins - centre) ** 2) / (2.0 * width**2)) for centre in expected]
-    fit = np.maximum(fit, 0.0) * taper[0][:, None] * taper[1]
-    row, column = np.unravel_index(int(np.argmax(fit)), fit.shape)
-    return (int(row) - middle, int(column) - middle), float(fit[row, column])
+    others = np.flatnonzero(is_placed)
+    expected = [np.interp(segment, others, place[others, axis]) for axis in (0, 1)]
+    centre = np.rint(expected).astype(np.int64)
+    fit = np.zeros(maps.shape[2:], np.float32)
+    for other in others:
+        _add_moved(fit, maps[other, segment], place[other] - centre)
+    offset = np.arange(len(fit)) - len(fit) // 2
+    near = np.exp(-(offset**2) / (2.0 * (_JUMP_SHARE * len(fit)) ** 2))
+    trust = _FAR_WEIGHT + (1.0 - _FAR_WEIGHT) * near[:, None] * near
+    weighted = np.maximum(fit, 0.0) * trust
+    row, column = np.unravel_index(int(np.argmax(weighted)), fit.shape)
+    return centre + np.array([offset[row], offset[column]]), float(weighted[row, column])
 
 
-def _moved(image: npt.NDArray[np.float32], move: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return an image moved by whole bins, zero where nothing is known."""
-    moved = np.zeros_like(image)
+def _add_moved(
+    total: npt.NDArray[np.float32], image: npt.NDArray[np.float32], move: npt.NDArray[np.int64]
+) -> None:
+    """Add an image moved by whole bins; what is moved out of view is lost."""
     target, origin = [], []
-    for step, size in zip(move, image.shape, strict=True):
+    for step, size in zip(move.tolist(), image.shape, strict=True):
         target.append(slice(max(0, step), max(0, min(size, size + step))))
         origin.append(slice(max(0, -step), max(0, min(size, size - step))))
-    moved[tuple(target)] = image[tuple(origin)]
-    return moved
+    total[tuple(target)] += image[tuple(origin)]
 
 
 @njit(cache=True, nogil=True)

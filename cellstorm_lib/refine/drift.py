@@ -3,21 +3,23 @@
 1. Blinks become events, one per sighting of a molecule (`events`).
 2. Each half of the field finds a first drift by redundant correlation of a few stretches of time
    (`correlation`), then raises the overlap of its events (`overlap`).
-3. The kernel, and with it how far apart in time the drift may bend (`smoothness`), are those whose
-   trace sharpens the other half most (`halves`): there is no segment length to choose.
+3. How wide a kernel and how smooth a trace (`smoothness`) are whatever makes each half sharpen the
+   other most (`choices`, `halves`): there is no segment length to set.
 4. All events together refine the mean of both traces.
 5. The drift is applied only if each half's trace sharpens the other beyond chance in most parts
    of the field, and if both traces agree far better than they move.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import SettingsError, TableError
+from cellstorm_lib.refine.choices import measure_halves
 from cellstorm_lib.refine.events import Events, find_events
-from cellstorm_lib.refine.halves import Halves, gains, measure_halves
+from cellstorm_lib.refine.halves import SLACK_NM, Halves, deal_halves, gains
 from cellstorm_lib.refine.overlap import Overlap
 from cellstorm_lib.refine.segments import Segments
 from cellstorm_lib.refine.smoothness import Smoothness, matrix_of
@@ -27,8 +29,9 @@ _Floats = npt.NDArray[np.float64]
 
 _EVENTS_PER_SEGMENT = 20
 _FEWEST_SEGMENTS, _MOST_SEGMENTS = 4, 200
+_FEWEST_FRAMES = 20
+_FEWEST_IN_HALF = 20
 _MOST_PAIRS = 4_000_000
-_SLACK_NM = 30.0
 #: The whole field is twice the data of a half: the trace may bend a little more.
 _LOOSER = 1.4
 _LEAST_GAIN = 10.0
@@ -131,17 +134,9 @@ def estimate_drift(localizations: Localizations, settings: DriftSettings | None 
     if not settings.is_enabled:
         return _none(localizations, "switched off")
     events = find_events(localizations)
-    if len(events) < settings.fewest_events:
-        return _none(
-            localizations,
-            f"{len(events)} sightings of molecules are too few, {settings.fewest_events} are "
-            "needed",
-        )
-    if events.frame_count < _FEWEST_SEGMENTS:
-        return _none(
-            localizations,
-            f"{events.frame_count} frames are too few, {_FEWEST_SEGMENTS} are needed",
-        )
+    lacking = _lacking(events, settings)
+    if lacking:
+        return _none(localizations, lacking, events=len(events))
     return _measured(localizations, events, settings.largest_drift_nm)
 
 
@@ -180,10 +175,25 @@ def _require_frames(localizations: Localizations, frame_count: int) -> None:
         )
 
 
-def _none(localizations: Localizations, reason: str) -> Drift:
+def _lacking(events: Events, settings: DriftSettings) -> str:
+    """Return what is missing to measure a drift; empty when nothing is."""
+    if len(events) < settings.fewest_events:
+        return (
+            f"{len(events)} sightings of molecules are too few, {settings.fewest_events} are needed"
+        )
+    if events.frame_count < _FEWEST_FRAMES:
+        return f"{events.frame_count} frames are too few, {_FEWEST_FRAMES} are needed"
+    if min(np.bincount(deal_halves(events)[0], minlength=2)) < _FEWEST_IN_HALF:
+        return "everything lies in one place and one moment: there is nothing to compare with"
+    return ""
+
+
+def _none(localizations: Localizations, reason: str, *, events: int = 0) -> Drift:
     """Return a drift that is not applied, before anything was measured."""
     zero = np.zeros(localizations.field.frame_count)
-    return Drift(x_nm=zero, y_nm=zero, uncertainty_nm=zero, is_applied=False, reason=reason)
+    return Drift(
+        x_nm=zero, y_nm=zero, uncertainty_nm=zero, is_applied=False, reason=reason, events=events
+    )
 
 
 def _measured(localizations: Localizations, events: Events, largest_drift_nm: float) -> Drift:
@@ -217,21 +227,22 @@ def _all_together(events: Events, segments: Segments, halves: Halves) -> tuple[_
     smoothness = Smoothness(
         kind=halves.smoothness.kind, scale_nm=halves.smoothness.scale_nm * _LOOSER
     )
-    overlap = Overlap(events, segments, most_pairs=_MOST_PAIRS)
+    overlap = Overlap(events, segments)
+    gather = partial(overlap.gather, kernel_nm=halves.kernel_nm, most_pairs=_MOST_PAIRS)
     one_nm, two_nm = halves.traces_nm
     starts_nm = [(one_nm + two_nm) / 2.0]
-    if np.abs(one_nm - two_nm).max() > 2.0 * _SLACK_NM:
+    if np.abs(one_nm - two_nm).max() > 2.0 * SLACK_NM:
         starts_nm += [one_nm, two_nm]  # somewhere one is lost: the mean of both would be lost too
     best_score = -np.inf
     for start_nm in starts_nm:
-        overlap.gather(start_nm, kernel_nm=halves.kernel_nm, slack_nm=_SLACK_NM)
+        gather(start_nm, slack_nm=SLACK_NM)
         raised_nm = overlap.raised(
             start_nm, halves.kernel_nm, smoothness, most_rounds=15, tolerance_nm=0.05
         )
         score = overlap.log_density(raised_nm, halves.kernel_nm).sum()
         if score > best_score:
             best_score, trace_nm = score, raised_nm
-    overlap.gather(trace_nm, kernel_nm=halves.kernel_nm, slack_nm=0.0)
+    gather(trace_nm, slack_nm=0.0)
     springs, _ = overlap.springs(trace_nm, halves.kernel_nm)
     variance = np.diag(np.linalg.inv(matrix_of(springs, smoothness.band(trace_nm))))
     # the likelihood gives the shape of the uncertainty, the two halves its size

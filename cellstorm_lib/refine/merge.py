@@ -24,8 +24,10 @@ class MergeSettings:
     Attributes
     ----------
     radius_uncertainties : float
-        Largest distance in combined standard deviations (of the molecule's mean so far and the
-        new localization); 0 to use `radius_nm` instead.
+        Largest distance between the mean of the molecule so far and the new localization, in
+        combined uncertainties: the root mean square distance that they have by chance, which is
+        the root of the four variances (x and y of both) added. At 3, one in 8000 is left out.
+        0 to use `radius_nm` instead.
     dark_frames : int
         Frames in a row that a molecule may be missing.
     radius_nm : float

@@ -30,8 +30,8 @@ _Floats = npt.NDArray[np.float64]
 RADIUS2_PER_VARIANCE = 10.0
 _OVERSHOOT = 1.5
 _UNCERTAIN_QUANTILE = 0.95
-_SHARE_ROUNDS = 20
-_SHARE_SAMPLE = 4000
+_SHARE_ROUNDS = 12
+_SHARE_SAMPLE = 2000
 
 
 class Overlap:
@@ -43,16 +43,16 @@ class Overlap:
         At least two.
     segments : Segments
         The division of time that traces refer to.
-    most_pairs : int
-        Pairs of events to look at, at most.
     """
 
-    def __init__(self, events: Events, segments: Segments, *, most_pairs: int) -> None:
-        self.events, self.segments, self._most_pairs = events, segments, most_pairs
+    def __init__(self, events: Events, segments: Segments) -> None:
+        self.events, self.segments = events, segments
         largest = np.quantile(events.variance_nm2, _UNCERTAIN_QUANTILE)
         self._spread_nm2 = RADIUS2_PER_VARIANCE * np.minimum(events.variance_nm2, largest)
 
-    def gather(self, trace_nm: _Floats, *, kernel_nm: float, slack_nm: float) -> None:
+    def gather(
+        self, trace_nm: _Floats, *, kernel_nm: float, slack_nm: float, most_pairs: int
+    ) -> None:
         """Find the pairs within reach of a kernel when the drift is near `trace_nm`.
 
         Parameters
@@ -63,6 +63,8 @@ class Overlap:
             Largest kernel that will be used.
         slack_nm : float
             How far pairs may come nearer by a better drift.
+        most_pairs : int
+            Pairs to look at; of more, a fixed share is taken.
         """
         reach2 = RADIUS2_PER_VARIANCE * kernel_nm**2 + 2.0 * self._spread_nm2.max()
         xy_nm = self.events.xy_nm - self.segments.at(self.events.frame, trace_nm)
@@ -71,7 +73,7 @@ class Overlap:
             self.events.frame,
             radius_nm=float(np.sqrt(reach2)) + slack_nm,
             span_frames=self.events.span_frames,
-            most=self._most_pairs,
+            most=most_pairs,
         )
         order = self._pairs.order
         frame = self.events.frame[order]

@@ -87,12 +87,14 @@ def solve_balance(springs: _Floats, band: _Floats, force: _Floats) -> _Floats:
 
 
 def matrix_of(springs: _Floats, band: _Floats) -> _Floats:
-    """Return springs and belief as one dense matrix, (S, S); a common shift is held fast."""
-    matrix = np.diag(springs.sum(axis=1)) - springs + springs.mean()
+    """Return springs and belief as one dense matrix that can be inverted, (S, S)."""
+    matrix = np.diag(springs.sum(axis=1)) - springs
     for offset in range(3):
         side = np.diag(band[offset, : len(springs) - offset], offset)
         matrix = matrix + (side if offset == 0 else side + side.T)
-    return matrix
+    # neither springs nor belief say anything of a shift common to all segments: hold it fast
+    scale = float(np.diag(matrix).mean()) + 1e-30
+    return np.asarray(matrix + scale / len(matrix) + 1e-9 * scale * np.eye(len(matrix)))
 
 
 def bent(band: _Floats, trace_nm: _Floats) -> _Floats:

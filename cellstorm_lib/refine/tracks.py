@@ -15,8 +15,8 @@ class Reach(NamedTuple):
     Attributes
     ----------
     uncertainties : float
-        Radius in combined standard deviations of the track's mean and the localization;
-        0 to use the fixed radius alone.
+        Radius in combined uncertainties of the track's mean and the localization, that is in root
+        mean square distances that both would have by chance; 0 to use the fixed radius alone.
     radius_nm : float
         Largest radius; the radius itself where `uncertainties` is 0.
     dark_frames : int
@@ -59,85 +59,85 @@ def number_tracks(
     if not len(frame):
         return np.zeros(0, np.int64)
     starts = np.flatnonzero(np.diff(frame, prepend=frame[0] - 1)).astype(np.int64)
+    starts = np.append(starts, len(frame))
+    # every track in reach has a localization in one of the last dark_frames + 2 frames
+    room = min(int(np.diff(starts).max()) * (reach.dark_frames + 3), len(frame))
     return np.asarray(
         _number(
             np.ascontiguousarray(frame, np.int64),
-            np.append(starts, len(frame)),
+            starts,
             np.ascontiguousarray(xy_nm, np.float64),
             np.ascontiguousarray(variance_nm2, np.float64),
             (float(reach.uncertainties), float(reach.radius_nm)),
-            (int(reach.dark_frames), int(reach.longest_frames)),
+            (int(reach.dark_frames), int(reach.longest_frames), room),
         )
     )
 
 
 @njit(cache=True, nogil=True)
-def _number(frame: Any, starts: Any, xy: Any, variance: Any, radius: Any, span: Any) -> Any:
-    """Go through the frames; `live` are the tracks that may still go on."""
-    row_count = len(frame)
-    track = np.full(row_count, -1, np.int64)
-    # mean x, mean y and summed weight of each track
-    means = np.empty((row_count, 3))
-    first, last = np.empty(row_count, np.int64), np.empty(row_count, np.int64)
-    live = np.empty(row_count, np.int64)
+def _number(frame: Any, starts: Any, xy: Any, variance: Any, radius: Any, limits: Any) -> Any:
+    """Go through the frames; only tracks that may still go on are kept in mind."""
+    dark, longest, room = limits
+    track = np.full(len(frame), -1, np.int64)
+    # of each live track: mean x, mean y, summed weight; number, first and last frame
+    means, facts = np.empty((room, 3)), np.empty((room, 3), np.int64)
     live_count = track_count = 0
     for group in range(len(starts) - 1):
         start, stop = starts[group], starts[group + 1]
         now = frame[start]
         kept = 0
         for k in range(live_count):
-            number = live[k]
-            if now - last[number] <= span[0] + 1 and now - first[number] < span[1]:
-                live[kept] = number
+            if now - facts[k, 2] <= dark + 1 and now - facts[k, 1] < longest:
+                for entry in range(3):  # whole rows at once take seconds to compile
+                    means[kept, entry], facts[kept, entry] = means[k, entry], facts[k, entry]
                 kept += 1
         live_count = kept
-        if live_count:
-            rows = slice(start, stop)
-            track[rows] = _assigned(xy[rows], variance[rows], live[:live_count], means, radius)
+        rows = slice(start, stop)
+        assigned = _assigned(xy[rows], variance[rows], means[:live_count], radius)
         for row in range(start, stop):
-            number = track[row]
+            place = assigned[row - start]
             weight = 1.0 / variance[row]
-            if number < 0:
-                number = track_count
-                track_count += 1
-                track[row] = number
-                means[number, 0], means[number, 1], means[number, 2] = xy[row, 0], xy[row, 1], 0.0
-                first[number] = now
-                live[live_count] = number
+            if place < 0:
+                place = live_count
                 live_count += 1
-            means[number, 2] += weight
+                means[place, 0], means[place, 1], means[place, 2] = xy[row, 0], xy[row, 1], 0.0
+                facts[place, 0], facts[place, 1] = track_count, now
+                track_count += 1
+            track[row] = facts[place, 0]
+            facts[place, 2] = now
+            means[place, 2] += weight
             for axis in range(2):
-                step = (xy[row, axis] - means[number, axis]) * (weight / means[number, 2])
-                means[number, axis] += step
-            last[number] = now
+                step = (xy[row, axis] - means[place, axis]) * (weight / means[place, 2])
+                means[place, axis] += step
     return track
 
 
 @njit(cache=True, nogil=True)
-def _assigned(xy: Any, variance: Any, live: Any, means: Any, radius: Any) -> Any:
-    """Return the track of each row of one frame, -1 for none; nearest pairs first."""
-    by_x = live[np.argsort(means[live, 0], kind="mergesort")]
-    left = means[by_x, 0]
+def _assigned(xy: Any, variance: Any, means: Any, radius: Any) -> Any:
+    """Return the live track of each row of one frame, -1 for none; nearest pairs first."""
+    across = means[:, 0].copy()
+    by_x = np.argsort(across, kind="mergesort")
+    left = across[by_x]
     rows, places, distances = [0], [0], [0.0]
     for row in range(len(xy)):
-        x, y = xy[row]
-        place = np.searchsorted(left, x - radius[1])
-        while place < len(by_x) and left[place] <= x + radius[1]:
-            number = by_x[place]
-            distance = np.hypot(left[place] - x, means[number, 1] - y)
+        x, y = xy[row, 0], xy[row, 1]
+        k = np.searchsorted(left, x - radius[1])
+        while k < len(by_x) and left[k] <= x + radius[1]:
+            place = by_x[k]
+            distance = np.hypot(left[k] - x, means[place, 1] - y)
             limit = radius[1]
             if radius[0] > 0.0:
-                combined = np.sqrt(variance[row] + 1.0 / means[number, 2])
+                combined = np.sqrt(2.0 * (variance[row] + 1.0 / means[place, 2]))
                 limit = min(limit, radius[0] * combined)
             if distance <= limit:
                 rows.append(row)
                 places.append(place)
                 distances.append(distance)
-            place += 1
+            k += 1
     assigned = np.full(len(xy), -1, np.int64)
-    is_free = np.ones(len(by_x), np.bool_)
+    is_free = np.ones(len(means), np.bool_)
     for k in np.argsort(np.array(distances[1:]), kind="mergesort") + 1:
         if assigned[rows[k]] < 0 and is_free[places[k]]:
-            assigned[rows[k]] = by_x[places[k]]
+            assigned[rows[k]] = places[k]
             is_free[places[k]] = False
     return assigned

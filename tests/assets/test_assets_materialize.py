@@ -81,7 +81,9 @@ def test_all_assets_are_materialized_with_a_picture_or_their_counts(
         if key in {"recording", "recording_report"}:
             continue
         pictures = [
-            value.md_str for value in metadata.values() if isinstance(value, dg.MarkdownMetadataValue)
+            value.md_str
+            for value in metadata.values()
+            if isinstance(value, dg.MarkdownMetadataValue)
         ]
         assert any(text.startswith("![") and "data:image/png" in text for text in pictures), key
         assert all(len(text) < 150_000 for text in pictures)
