@@ -98,7 +98,7 @@ def take_sample(source: FrameSource) -> FrameSample:
 
     At most 5 % of the frames (but 12 of recordings shorter than 240), at most 160 and at most
     33 million pixels, spread evenly: single frames of a stack, runs of four consecutive frames
-    of a video. Tainted frames are left out.
+    of a video. Tainted frames are left out while there are others.
     """
     is_stack = len(source.key_frames()) >= len(source.frame_range)
     area_px = source.facts.roi.width_px * source.facts.roi.height_px
@@ -107,15 +107,21 @@ def take_sample(source: FrameSource) -> FrameSample:
     dtype = np.uint8 if source.facts.bit_depth <= 8 else np.uint16
     frames: list[npt.NDArray[Any]] = [np.zeros(shape, dtype)]
     numbers, keys = [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
+    tainted = [np.zeros(0, np.bool_)]
     for run in np.split(wanted, np.flatnonzero(np.diff(wanted) > 1) + 1):
         if not len(run):
             continue
         for chunk in source.part(int(run[0]), int(run[-1]) + 1).chunks(len(run)):
-            frames.append(chunk.frames[~chunk.is_tainted])
-            numbers.append(chunk.frame[~chunk.is_tainted])
-            keys.append(chunk.is_key[~chunk.is_tainted])
+            frames.append(chunk.frames)
+            numbers.append(chunk.frame)
+            keys.append(chunk.is_key)
+            tainted.append(chunk.is_tainted)
+    is_tainted = np.concatenate(tainted)
+    taken = slice(None) if is_tainted.all() else ~is_tainted
     return FrameSample(
-        frames=np.concatenate(frames), frame=np.concatenate(numbers), is_key=np.concatenate(keys)
+        frames=np.concatenate(frames)[taken],
+        frame=np.concatenate(numbers)[taken],
+        is_key=np.concatenate(keys)[taken],
     )
 
 
