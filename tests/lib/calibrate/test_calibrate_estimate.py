@@ -92,7 +92,7 @@ def test_the_noise_of_the_background_is_predicted():
 
 
 @settings(max_examples=8, deadline=None)
-@given(scale=st.integers(2, 40))
+@given(scale=st.integers(2, 30))  # above 36 the brightest pixels do not fit into 16 bits
 def test_grey_values_in_other_units_give_the_same_photons(scale):
     rng = np.random.default_rng(3)
     frames = exposed(rng, blinking(rng, frames=6, side=96), **CAMERAS["scmos"])
