@@ -42,6 +42,17 @@ class _WholeFiles(dg.UPathIOManager):
             for file in sorted(Path(folder).iterdir()):
                 (path.parent / file.name).write_bytes(file.read_bytes())
 
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Read the value; all partitions at once come by key, also when there is only one."""
+        wants_all = get_origin(context.dagster_type.typing_type) is dict
+        keys = context.asset_partition_keys if wants_all else []
+        if len(keys) != 1:
+            return super().load_input(context)
+        value = super().load_input(context)
+        if isinstance(value, dict):  # empty: the only one there could be is missing
+            return value
+        return {} if value is None else {keys[0]: value}
+
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         """Read the value as the type its reader asks for."""
         if not path.exists():

@@ -1,4 +1,6 @@
-"""Take the README's pictures: the asset graph, a materialized asset, and the report.
+"""Take the README's pictures: the asset graph, assets, runs, and the report.
+
+One asset is materialized through the page itself, as a person would.
 
 Needs Chromium and the results of `cellstorm demo`:
 
@@ -19,6 +21,8 @@ from playwright.sync_api import Page, sync_playwright
 from cellstorm_assets.project import Project, find_project
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
+#: Time for a run that was started through the page: queue, process, one page made.
+_RUN_MS = 40_000
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -98,6 +102,12 @@ def main() -> None:
         page.locator("img[src^='data:image/png']").first.screenshot(
             path=PICTURES / "asset-picture.png"
         )
+        page.goto(f"{address}/assets/recording_comparison", wait_until="networkidle")
+        page.get_by_role("button", name="Materialize").first.click()
+        page.wait_for_timeout(_RUN_MS)
+        page.goto(f"{address}/assets/recording_comparison?view=overview", wait_until="networkidle")
+        page.wait_for_timeout(2000)
+        take(page, "comparison-asset")
         page.goto(f"{address}/runs", wait_until="networkidle")
         page.wait_for_timeout(2000)
         take(page, "runs")

@@ -1,8 +1,10 @@
 """A small simulated recording, filmed once for all tests that need one."""
 
+import os
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
 
 from cellstorm_lib.pipeline.film import film_scene
 from cellstorm_lib.simulate.record import SimulatedRecording

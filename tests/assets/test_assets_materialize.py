@@ -155,3 +155,17 @@ def test_recordings_are_compared_on_one_page(lab: Lab, run: dg.ExecuteInProcessR
     assert compared.success
     page = (lab.project.assets_folder / "recording_comparison.html").read_text(encoding="utf-8")
     assert "movie.mp4" in page
+
+
+def test_a_single_recording_is_compared_too(lab: Lab, run: dg.ExecuteInProcessResult) -> None:
+    key = next(iter(lab.instance.get_dynamic_partitions("recording")))
+    job = build_defs().resolve_job_def("compare_recordings")
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("recording", [key])
+        assert job.execute_in_process(instance=instance).success
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("recording", ["never-processed"])
+        failed = job.execute_in_process(instance=instance, raise_on_error=False)
+    failure = next(event for event in failed.all_events if event.is_step_failure)
+    description = str(failure.step_failure_data.user_failure_data.description)
+    assert "no recording is processed yet" in description
