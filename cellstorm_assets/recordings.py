@@ -54,6 +54,7 @@ def recording(
             calibration=calibration,
             notes=notes,
         )
+        first = next(iter(source.chunks(1))).frames[0]
     return dg.MaterializeResult(
         value=entry,
         metadata={
@@ -64,6 +65,17 @@ def recording(
             "gain_e_per_adu": calibration.gain_e_per_adu,
             "read_noise_e": calibration.read_noise_e,
             "notes": "\n".join(notes) or "none",
+            "first frame": picture(
+                preview_png(
+                    Picture(
+                        values=first,
+                        pixel_nm=entry.pixel_size_nm,
+                        colours="grey",
+                        is_sparse=False,
+                    )
+                ),
+                "first frame",
+            ),
         },
         data_version=dg.DataVersion(f"{entry.facts.digest[:16]}-{calibration.digest[:16]}"),
     )

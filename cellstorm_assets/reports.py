@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from cellstorm_assets.branches import BRANCH_ASSETS
-from cellstorm_assets.metadata import said_plainly
+from cellstorm_assets.metadata import picture, said_plainly
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import Project
 from cellstorm_assets.recordings import GROUP, OWNERS
@@ -28,7 +28,7 @@ from cellstorm_lib.refine.drift import Drift
 from cellstorm_lib.refine.merge import MergeReport
 from cellstorm_lib.refine.select import SelectReport
 from cellstorm_lib.report.page import recording_page
-from cellstorm_lib.report.picture import Picture
+from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.tables import Localizations
 
 
@@ -119,6 +119,7 @@ def recording_report(
         metadata={
             "report": dg.MetadataValue.path(path),
             "bytes": len(page.encode()),
+            "image": picture(preview_png(super_resolution), "super-resolution image"),
             "resolution_nm": frc_report.chosen.resolution_nm or "none",
         },
     )

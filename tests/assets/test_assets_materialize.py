@@ -78,8 +78,6 @@ def test_all_assets_are_materialized_with_a_picture_or_their_counts(
     }
     assert set(events) == GROUP_KEYS
     for key, metadata in events.items():
-        if key in {"recording", "recording_report"}:
-            continue
         pictures = [
             value.md_str
             for value in metadata.values()
