@@ -8,6 +8,7 @@ from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plain
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import recording_of
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.pipeline.choice import calibration_for, camera_named, pixel_size_for, read_choice
 from cellstorm_lib.pipeline.result import FrameFacts, RecordingEntry
 from cellstorm_lib.pipeline.steps import check_loss, survey_recording, widefield_photons
@@ -54,7 +55,9 @@ def recording(
             calibration=calibration,
             notes=notes,
         )
-        first = next(iter(source.chunks(1))).frames[0]
+        first = next(iter(source.chunks(1)), None)
+        if first is None:
+            raise RecordingError(f"{path.name} holds no frame that can be decoded; record it again")
     return dg.MaterializeResult(
         value=entry,
         metadata={
@@ -68,7 +71,7 @@ def recording(
             "first frame": picture(
                 preview_png(
                     Picture(
-                        values=first,
+                        values=first.frames[0],
                         pixel_nm=entry.pixel_size_nm,
                         colours="grey",
                         is_sparse=False,
