@@ -83,7 +83,7 @@ def localize(
     .parquet, .csv (ThunderSTORM), .hdf5 (Picasso), .txt (rapidSTORM), .smlm. Positions are nm
     from the field's top-left corner; photons are detected photoelectrons per frame.
     """
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
     from cellstorm_assets.project import find_project
     from cellstorm_assets.summary import false_spots_text
@@ -114,7 +114,7 @@ def localize(
         "rejected": dict(report.rejected),
         "threshold": report.threshold_photons,
         "expected_false_per_frame": report.expected_false_per_frame,
-        "camera": asdict(calibration),
+        "camera": calibration.plain(),
     }
     rejected = ", ".join(f"{count} {reason}" for reason, count in report.rejected.items() if count)
     tell(

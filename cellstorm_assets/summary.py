@@ -30,7 +30,7 @@ def summary_of(result: RecordingResult) -> tuple[dict[str, str], dict[str, Any]]
             "frames": result.loss.decoded_count,
             "loss": asdict(result.loss),
         },
-        "calibration": asdict(result.calibration),
+        "calibration": result.calibration.plain(),
         "raw": branch_figures(branch),
         "verdict": None,
     }

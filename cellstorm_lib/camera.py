@@ -11,6 +11,30 @@ import numpy.typing as npt
 
 from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.files import digest_of, written_whole
+from cellstorm_lib.pixel_maps import PixelMaps, read_pixel_maps, write_pixel_maps
+from cellstorm_lib.recording import Roi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferPoints:
+    """A measured photon transfer curve, bin by bin: what gain and linear range were read from.
+
+    Attributes
+    ----------
+    mean_adu, variance_adu2, variance_error_adu2 : tuple of float
+        Mean grey value of a bin's pixels, their temporal variance, its standard error.
+    pixel_count : tuple of int
+        Pixels in the bin.
+    """
+
+    mean_adu: tuple[float, ...]
+    variance_adu2: tuple[float, ...]
+    variance_error_adu2: tuple[float, ...]
+    pixel_count: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len({len(getattr(self, entry.name)) for entry in fields(self)}) != 1:
+            raise CalibrationError("all columns of a photon transfer curve need the same length")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +54,9 @@ class CameraCalibration:
     read_noise_e : float
         Read noise of one pixel, electrons RMS.
     fixed_pattern_e : float
-        Spread of the pixels' own offsets, electrons RMS.
+        Spread of the pixels' own offsets (DSNU), electrons RMS.
+    gain_spread : float
+        Spread of the pixels' response to light (PRNU): standard deviation / mean.
     bit_depth : int
         Bits of a grey value of the frames this calibration was made for.
     iso : int or None
@@ -41,6 +67,18 @@ class CameraCalibration:
         Range of grey values in which the model holds; None where it was not measured.
     intervals : mapping of str to (float, float)
         The 95 % interval of each measured number, by its name.
+    frame_width_px, frame_height_px : int or None
+        Size of the frames it was measured on; None where that is not known.
+    codec : str or None
+        Video standard of those frames; None for raw files and stacks.
+    bits_per_px : float or None
+        Compressed bits per pixel of those frames.
+    planes : mapping of str to (mapping of str to float)
+        For colour sensors: the numbers of each plane of the mosaic (``R G1 G2 B``), by name.
+    transfer : TransferPoints or None
+        The photon transfer curve.
+    maps : PixelMaps or None
+        What differs from pixel to pixel.
     """
 
     name: str
@@ -55,16 +93,25 @@ class CameraCalibration:
     linear_from_adu: float | None = None
     linear_to_adu: float | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    gain_spread: float = 0.0
+    frame_width_px: int | None = None
+    frame_height_px: int | None = None
+    codec: str | None = None
+    bits_per_px: float | None = None
+    planes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    transfer: TransferPoints | None = None
+    maps: PixelMaps | None = None
 
     def __post_init__(self) -> None:
-        for name in ("offset_adu", "gain_e_per_adu", "read_noise_e", "fixed_pattern_e"):
+        numbers = ("offset_adu", "gain_e_per_adu", "read_noise_e", "fixed_pattern_e", "gain_spread")
+        for name in numbers:
             if not np.isfinite(getattr(self, name)):
                 raise CalibrationError(f"{name} must be a finite number, got {getattr(self, name)}")
         if self.gain_e_per_adu <= 0:
             raise CalibrationError(
                 f"gain_e_per_adu must be above 0 e- per grey value, got {self.gain_e_per_adu}"
             )
-        for name in ("read_noise_e", "fixed_pattern_e"):
+        for name in ("read_noise_e", "fixed_pattern_e", "gain_spread"):
             if getattr(self, name) < 0:
                 raise CalibrationError(f"{name} must be 0 or more, got {getattr(self, name)}")
         if not 0 < self.quantum_efficiency <= 1:
@@ -87,15 +134,32 @@ class CameraCalibration:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all the numbers; identifies the calibration in a table."""
-        return digest_of(self)
+        """SHA-256 of all numbers and maps; identifies the calibration in a table."""
+        return digest_of(self.plain())
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as names and numbers; of the maps, their digests."""
+        content = asdict(replace(self, maps=None))
+        return {**content, "maps": self.maps.digests if self.maps is not None else None}
 
     def photoelectrons(self, frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return grey values as photoelectrons, same shape, float32."""
-        electrons = (frames.astype(np.float32) - np.float32(self.offset_adu)) * np.float32(
-            self.gain_e_per_adu
-        )
-        return electrons.astype(np.float32, copy=False)
+        """Return grey values as photoelectrons, same shape, float32.
+
+        With maps of offset and gain each pixel is converted by its own; `frames` must then have
+        the maps' rows and columns, see `cropped`.
+        """
+        offset_adu: Any = np.float32(self.offset_adu)
+        gain_e_per_adu: Any = np.float32(self.gain_e_per_adu)
+        if self.maps is not None and self.maps.offset_adu is not None:
+            offset_adu = self.maps.offset_adu
+        if self.maps is not None and self.maps.gain_e_per_adu is not None:
+            gain_e_per_adu = self.maps.gain_e_per_adu
+        electrons = (frames.astype(np.float32) - offset_adu) * gain_e_per_adu
+        return np.asarray(electrons, np.float32)
+
+    def cropped(self, roi: Roi) -> Self:
+        """Return the same camera with its maps, if any, cropped to a region of the frame."""
+        return self if self.maps is None else replace(self, maps=self.maps.cropped(roi))
 
     def for_bit_depth(self, bit_depth: int) -> Self:
         """Return the same numbers stated for frames of another bit depth."""
@@ -154,12 +218,20 @@ def read_calibration(path: Path) -> CameraCalibration:
             str(name): (float(low), float(high))
             for name, (low, high) in dict(content.get("intervals", {})).items()
         }
+        if content.get("transfer") is not None:
+            columns = {name: tuple(column) for name, column in content["transfer"].items()}
+            content["transfer"] = TransferPoints(**columns)
+        if content.get("maps") is not None:
+            content["maps"] = read_pixel_maps(content["maps"], Path(path))
         return CameraCalibration(**content)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} is not a calibration: {error}") from error
 
 
 def write_calibration(calibration: CameraCalibration, path: Path) -> None:
-    """Write a calibration as JSON (a CAL.json)."""
+    """Write a calibration as JSON (a CAL.json), its maps as TIFF files beside it."""
+    content = calibration.plain()
+    if calibration.maps is not None:
+        content["maps"] = write_pixel_maps(calibration.maps, Path(path))
     with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(asdict(calibration), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -113,7 +113,7 @@ class RecordingFacts:
     digest : str
         SHA-256 of the file.
     kind : str
-        ``h264``, ``hevc``, ``tiff``, ``dax``, ``raw``, ``sif`` or ``array``.
+        ``h264``, ``hevc``, ``tiff``, ``dax``, ``raw``, ``sif``, ``dng`` or ``array``.
     frame_width_px, frame_height_px : int
         Size of the full frame as stored (before rotation).
     roi : Roi
@@ -132,6 +132,8 @@ class RecordingFacts:
         Compressed bits per pixel of the full frame; None for uncompressed stacks.
     pixel_size_nm : float or None
         Object-side pixel size when the file states one.
+    iso : int or None
+        Sensitivity setting of the camera when the file states it.
     photons_per_adu : float or None
         For stacks that already hold photons (written by ``cellstorm denoise``).
     is_denoised : bool
@@ -153,6 +155,7 @@ class RecordingFacts:
     frame_rate_hz: float | None = None
     bits_per_px: float | None = None
     pixel_size_nm: float | None = None
+    iso: int | None = None
     photons_per_adu: float | None = None
     is_denoised: bool = False
     details: dict[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VOCABULARY = {"errors", "files", "settings", "camera", "recording", "tables"}
+VOCABULARY = {"errors", "files", "settings", "camera", "recording", "tables", "pixel_maps"}
 STAGES = {
     "video", "calibrate", "simulate", "localize", "refine", "reconstruct", "evaluate", "export",
 }  # fmt: skip

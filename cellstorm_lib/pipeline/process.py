@@ -112,7 +112,7 @@ def find_spots(
     origin = {
         "source": source.facts.name,
         "source_digest": source.facts.digest,
-        "calibration": asdict(calibration),
+        "calibration": calibration.plain(),
         "calibration_digest": calibration.digest,
         "settings": asdict(settings.localize),
         "settings_digest": digest_of(settings.localize),

@@ -4,7 +4,6 @@ import json
 import platform
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 from cellstorm_lib import __version__
@@ -70,7 +69,7 @@ def camera_rows(calibration: CameraCalibration) -> tuple[Row, ...]:
             value=row.value,
             remark=_interval(calibration, name),
         )
-        for name, value in asdict(calibration).items()
+        for name, value in calibration.plain().items()
         if name != "intervals" and value is not None
         for row in rows_of({name: value})
     )
@@ -83,7 +82,7 @@ def is_estimated(calibration: CameraCalibration) -> bool:
 
 def calibration_text(calibration: CameraCalibration) -> str:
     """Return the calibration as the text of a CAL.json."""
-    return json.dumps(asdict(calibration), indent=2)
+    return json.dumps(calibration.plain(), indent=2)
 
 
 def version_rows(result: RecordingResult) -> tuple[Row, ...]:
