@@ -12,7 +12,6 @@ from tqdm import tqdm
 from cellstorm_assets.project import find_project
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CalibrationError, SettingsError
-from cellstorm_lib.pipeline.choice import camera_named
 from cellstorm_lib.pipeline.process import Announce
 from cellstorm_lib.pipeline.steps import Progress
 from cellstorm_lib.recording import FrameSource
@@ -69,7 +68,7 @@ def given_camera(
     if camera is not None:
         if any(number is not None for number in numbers):
             raise CalibrationError("give --camera or the camera's numbers, not both")
-        return camera_named(camera, find_project().cameras_folder)
+        return find_project().cameras.camera(camera)
     if all(number is None for number in numbers):
         return None
     if offset_adu is None or gain_e_per_adu is None:

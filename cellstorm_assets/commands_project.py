@@ -52,13 +52,13 @@ def add(
 ) -> None:
     """Copy recordings into the watched folder; the daemon of `cellstorm ui` processes them."""
     from cellstorm_assets.project import add_recording, find_project
-    from cellstorm_lib.pipeline.choice import RecordingChoice, camera_named, pixel_size_for
+    from cellstorm_lib.pipeline.choice import RecordingChoice, pixel_size_for
     from cellstorm_lib.video.read import open_recording
 
     project = find_project()
     choice = RecordingChoice(camera=camera, pixel_size_nm=pixel_size_nm, roi=roi)
     if camera is not None:
-        camera_named(camera, project.cameras_folder)
+        project.cameras.camera(camera)
     for file in files:
         pixel_size_for(open_recording(file, roi=roi), pixel_size_nm)
     for file in files:
@@ -89,7 +89,6 @@ def process(
     from cellstorm_assets.project import find_project
     from cellstorm_assets.summary import summary_of
     from cellstorm_lib.files import written_whole
-    from cellstorm_lib.pipeline.choice import camera_named
     from cellstorm_lib.pipeline.process import process_recording
     from cellstorm_lib.report.page import recording_page
     from cellstorm_lib.report.picture import write_picture
@@ -101,7 +100,7 @@ def process(
     result = process_recording(
         source,
         folder,
-        camera=camera_named(camera, project.cameras_folder) if camera else None,
+        camera=project.cameras.camera(camera) if camera else None,
         pixel_size_nm=pixel_size_nm,
         settings=project.settings(),
         announce=announced(),

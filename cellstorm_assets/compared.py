@@ -6,7 +6,6 @@ from pathlib import Path
 
 from cellstorm_assets.project import RECORDINGS, Project
 from cellstorm_lib.export.formats import read_table
-from cellstorm_lib.pipeline.choice import camera_named
 from cellstorm_lib.pipeline.process import Announce, process_recording
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.steps import linked
@@ -47,7 +46,7 @@ def _processed(
         result = process_recording(
             open_recording(file),
             Path(folder),
-            camera=camera_named(camera, project.cameras_folder) if camera else None,
+            camera=project.cameras.camera(camera) if camera else None,
             pixel_size_nm=pixel_size_nm,
             settings=settings,
             announce=announce,

@@ -11,6 +11,7 @@ import platformdirs
 
 from cellstorm_lib.errors import ExportError, RecordingError
 from cellstorm_lib.files import digest_of_file, written_whole
+from cellstorm_lib.pipeline.cameras import CameraShelf
 from cellstorm_lib.pipeline.choice import RecordingChoice, write_choice
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.settings import read_settings
@@ -40,8 +41,22 @@ class Project:
 
     @property
     def cameras_folder(self) -> Path:
-        """Calibrations by camera name, ``NAME.json``."""
+        """One entry per camera: ``NAME/`` with series, ``NAME.yaml`` or ``NAME.json``."""
         return self.home / "data" / "cameras"
+
+    @property
+    def datasets_folder(self) -> Path:
+        """One ``NAME.yaml`` per dataset."""
+        return self.home / "data" / "datasets"
+
+    @property
+    def cameras(self) -> CameraShelf:
+        """The project's cameras and what was measured of them."""
+        return CameraShelf(
+            folder=self.cameras_folder,
+            measured=self.assets_folder / "camera_calibration",
+            flat_fields=self.assets_folder / "flat_field",
+        )
 
     @property
     def assets_folder(self) -> Path:
@@ -109,6 +124,7 @@ def find_project() -> Project:
         for folder in (
             project.recordings_folder,
             project.cameras_folder,
+            project.datasets_folder,
             project.assets_folder,
             project.mlflow_artifacts,
         ):

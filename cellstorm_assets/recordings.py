@@ -9,7 +9,7 @@ from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import recording_of
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.errors import RecordingError
-from cellstorm_lib.pipeline.choice import calibration_for, camera_named, pixel_size_for, read_choice
+from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for, read_choice
 from cellstorm_lib.pipeline.result import FrameFacts, RecordingEntry
 from cellstorm_lib.pipeline.steps import check_loss, survey_recording, widefield_photons
 from cellstorm_lib.recording import FrameSource
@@ -45,7 +45,7 @@ def recording(
         path = recording_of(home, context.partition_key)
         choice = read_choice(path)
         source = open_recording(path, roi=choice.roi)
-        given = camera_named(choice.camera, home.cameras_folder) if choice.camera else None
+        given = home.cameras.camera(choice.camera) if choice.camera else None
         calibration, notes = calibration_for(source, given)
         entry = RecordingEntry(
             file_name=path.name,

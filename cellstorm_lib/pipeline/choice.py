@@ -7,8 +7,8 @@ import yaml
 
 from cellstorm_lib.calibrate.estimate import estimate_camera
 from cellstorm_lib.calibrate.plausible import check_calibration
-from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration, read_calibration
-from cellstorm_lib.errors import CalibrationError, SettingsError
+from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.settings import read_settings
@@ -55,34 +55,6 @@ def write_choice(choice: RecordingChoice, recording: Path) -> None:
     """Store a choice beside a recording."""
     with written_whole(sidecar_of(recording)) as temporary:
         temporary.write_text(yaml.safe_dump(asdict(choice), sort_keys=False), encoding="utf-8")
-
-
-def camera_named(name: str, cameras_folder: Path | None = None) -> CameraCalibration:
-    """Return a preset, a camera of the project, or the calibration in a file.
-
-    Parameters
-    ----------
-    name : str
-        A preset's name, the name of ``NAME.json`` in `cameras_folder`, or a path.
-    cameras_folder : Path, optional
-        Where the project keeps its cameras.
-
-    Raises
-    ------
-    CalibrationError
-        When there is no such camera; the message lists those there are.
-    """
-    if name in CAMERA_PRESETS:
-        return CAMERA_PRESETS[name]
-    known = sorted(CAMERA_PRESETS)
-    if cameras_folder is not None and cameras_folder.is_dir():
-        cameras = {path.stem: path for path in sorted(cameras_folder.glob("*.json"))}
-        if name in cameras:
-            return read_calibration(cameras[name])
-        known += sorted(cameras)
-    if name.lower().endswith(".json"):
-        return read_calibration(Path(name))
-    raise CalibrationError(f"there is no camera {name!r}; known are {known}, or give a CAL.json")
 
 
 def calibration_for(

@@ -1,6 +1,8 @@
 """Results of the steps as files, and back: dataclasses with arrays in one Parquet file."""
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -27,7 +29,8 @@ def write_records(records: Sequence[Any], path: Path) -> None:
     ----------
     records : sequence of dataclass
         Each with any number of 1-D arrays; the first array's length is the number of rows, other
-        arrays of that length become columns too. A record without arrays has no rows.
+        arrays of that length become columns too. A record without arrays has no rows. Images
+        inside a record, such as a camera's pixel maps, are kept compressed in the metadata.
     path : Path
         A Parquet file. The column ``record`` counts the records.
     """
@@ -92,6 +95,9 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON content."""
     if is_dataclass(value) and not isinstance(value, type):
         return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        packed = base64.b64encode(zlib.compress(np.ascontiguousarray(value).tobytes())).decode()
+        return {"packed": packed, "dtype": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):
@@ -111,7 +117,7 @@ def _restored(hint: Any, value: Any) -> Any:
         options = [option for option in inner if option is not type(None)]
         return None if value is None or not options else _restored(options[0], value)
     if origin is np.ndarray:
-        return value if isinstance(value, np.ndarray) else np.asarray(value)
+        return _unpacked(value) if isinstance(value, dict) else np.asarray(value)
     if origin is tuple:
         item = inner[0] if inner else Any
         same = len(inner) == 2 and inner[1] is Ellipsis
@@ -120,3 +126,9 @@ def _restored(hint: Any, value: Any) -> Any:
     if origin is not None and isinstance(value, dict) and len(inner) == 2:
         return {key: _restored(inner[1], item) for key, item in value.items()}
     return value
+
+
+def _unpacked(content: Mapping[str, Any]) -> Any:
+    """Return an array of more than one dimension from what stands for it in JSON."""
+    plain = zlib.decompress(base64.b64decode(content["packed"]))
+    return np.frombuffer(plain, content["dtype"]).reshape(content["shape"]).copy()

@@ -9,7 +9,7 @@ import pytest
 from cellstorm_lib.camera import CAMERA_PRESETS, read_calibration
 from cellstorm_lib.errors import CalibrationError, RecordingError, SettingsError
 from cellstorm_lib.evaluate.scores import score
-from cellstorm_lib.pipeline.choice import calibration_for, camera_named, pixel_size_for
+from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
 from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.pipeline.result import FrameFacts, FrcReports, RecordingResult
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -148,12 +148,6 @@ def test_a_pixel_size_is_asked_for_when_nobody_knows_it() -> None:
     known = ArraySource(np.zeros((1, 16, 16), np.uint8), pixel_size_nm=80.0)
     assert pixel_size_for(known, None) == 80.0
     assert pixel_size_for(known, 90.0) == 90.0
-
-
-def test_cameras_are_found_by_name_and_unknown_ones_named(tmp_path: Path) -> None:
-    assert camera_named("huawei-p9-raw") is CAMERA_PRESETS["huawei-p9-raw"]
-    with pytest.raises(CalibrationError, match="no camera 'nokia'; known are .*huawei-p9-raw"):
-        camera_named("nokia", tmp_path)
 
 
 def test_a_camera_that_cannot_be_is_refused() -> None:

@@ -1,0 +1,97 @@
+"""The cameras of a project: presets, stated ones, measured ones, and their flat fields."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration, write_calibration
+from cellstorm_lib.errors import CalibrationError, SettingsError
+from cellstorm_lib.pipeline.cameras import CameraShelf
+from cellstorm_lib.video.tiff import write_image
+
+PHONE = CameraCalibration(
+    name="phone", source="measured", offset_adu=2.0, gain_e_per_adu=0.7, read_noise_e=1.5
+)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> CameraShelf:
+    return CameraShelf(
+        folder=tmp_path / "cameras", measured=tmp_path / "measured", flat_fields=tmp_path / "flat"
+    )
+
+
+def test_presets_and_stated_cameras_are_found_by_name(shelf: CameraShelf) -> None:
+    assert shelf.names() == ()
+    assert shelf.camera("huawei-p9-raw") is CAMERA_PRESETS["huawei-p9-raw"]
+    write_calibration(PHONE, shelf.folder / "phone.json")
+    (shelf.folder / "mine.yaml").write_text("preset: huawei-p9-raw\noffset_adu: 5\n")
+    (shelf.folder / ".hidden.yaml").write_text("nonsense")
+    assert shelf.names() == ("mine", "phone")
+    assert shelf.camera("phone") == PHONE
+    mine = shelf.camera("mine")
+    assert (mine.name, mine.offset_adu, mine.gain_e_per_adu) == ("mine", 5.0, 0.34)
+
+
+def test_a_calibration_file_is_a_camera_too(shelf: CameraShelf, tmp_path: Path) -> None:
+    write_calibration(PHONE, tmp_path / "CAL.json")
+    assert shelf.camera(str(tmp_path / "CAL.json")) == PHONE
+
+
+def test_unknown_cameras_are_answered_with_the_known_ones(shelf: CameraShelf) -> None:
+    write_calibration(PHONE, shelf.folder / "phone.json")
+    with pytest.raises(CalibrationError, match="no camera 'nokia'; known are .*huawei.*phone"):
+        shelf.camera("nokia")
+    for name in ("..", "../phone", "a/b", ""):
+        with pytest.raises(CalibrationError, match="no camera"):
+            shelf.camera(name)
+
+
+def test_a_stated_camera_needs_all_its_numbers_or_a_preset(shelf: CameraShelf) -> None:
+    shelf.folder.mkdir()
+    (shelf.folder / "half.yaml").write_text("offset_adu: 5\ngain_e_per_adu: 0.5\n")
+    with pytest.raises(SettingsError, match=r"half.yaml: .*'bit_depth', 'read_noise_e'.* missing"):
+        shelf.camera("half")
+    (shelf.folder / "other.yaml").write_text("preset: nokia\n")
+    with pytest.raises(SettingsError, match=r"other.yaml: there is no preset 'nokia'; there are"):
+        shelf.camera("other")
+
+
+def test_series_are_the_folders_of_a_camera(shelf: CameraShelf) -> None:
+    for level in ("level-1", "level-2", ".trash"):
+        (shelf.folder / "p9" / "bright" / level).mkdir(parents=True)
+    (shelf.folder / "p9" / "dark").mkdir()
+    (shelf.folder / "p9" / "dark" / "dark.tif").touch()
+    series = shelf.series("p9")
+    assert series is not None
+    assert [path.name for path in series.bright] == ["level-1", "level-2"]
+    assert [path.name for path in series.dark] == ["dark"]
+    assert (series.flat, series.dark_video) == ((), None)
+    assert shelf.series("other") is None
+    with pytest.raises(CalibrationError, match="p9 has series in .* not calibrated yet; mater"):
+        shelf.camera("p9")
+    write_calibration(PHONE, shelf.measured / "p9.json")
+    assert shelf.camera("p9") == PHONE
+
+
+def test_only_one_dark_video_is_taken(shelf: CameraShelf) -> None:
+    folder = shelf.folder / "p9" / "dark-video"
+    folder.mkdir(parents=True)
+    (folder / "a.mp4").touch()
+    series = shelf.series("p9")
+    assert series is not None
+    assert series.dark_video == folder / "a.mp4"
+    (folder / "b.mp4").touch()
+    with pytest.raises(CalibrationError, match="must hold one recording, found 2"):
+        shelf.series("p9")
+
+
+def test_a_measured_flat_field_comes_with_the_camera(shelf: CameraShelf) -> None:
+    write_calibration(PHONE, shelf.folder / "phone.json")
+    flat = np.linspace(0.9, 1.1, 12, dtype=np.float32).reshape(3, 4)
+    write_image(shelf.flat_fields / "phone.tif", flat, pixel_size_nm=1.0)
+    camera = shelf.camera("phone")
+    assert camera.maps is not None
+    np.testing.assert_array_equal(camera.maps.relative_sensitivity, flat)
+    assert camera.digest != PHONE.digest
