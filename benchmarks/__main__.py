@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("accuracy", "compressed", "frc", "drift", "speed", "memory")
+NAMES = ("accuracy", "compressed", "frc", "drift", "speed", "memory", "simulate")
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or NAMES

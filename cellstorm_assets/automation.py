@@ -4,7 +4,7 @@ import json
 
 import dagster as dg
 
-from cellstorm_assets.partitions import RECORDINGS
+from cellstorm_assets.partitions import CAMERAS, RECORDINGS
 from cellstorm_assets.project import partition_key
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.files import digest_of_file
@@ -19,6 +19,13 @@ compare_recordings = dg.define_asset_job(
     "compare_recordings",
     selection=dg.AssetSelection.groups("comparisons"),
     description="Sets all processed recordings side by side.",
+)
+
+
+calibrate_cameras = dg.define_asset_job(
+    "calibrate_cameras",
+    selection=dg.AssetSelection.groups("calibration"),
+    description="Measures one camera from its series, or takes the numbers stated for it.",
 )
 
 
@@ -62,5 +69,40 @@ def new_recordings(
     return dg.SensorResult(
         run_requests=[dg.RunRequest(run_key=key, partition_key=key) for key in new],
         dynamic_partitions_requests=[RECORDINGS.build_add_request(new)] if new else [],
+        cursor=json.dumps(now, sort_keys=True),
+    )
+
+
+@dg.sensor(
+    job=calibrate_cameras,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Looks for cameras in the cameras folder that are new, or whose series changed.",
+)
+def new_cameras(
+    context: dg.SensorEvaluationContext, project: ProjectResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a run for every camera that is new or changed and looks the same on two ticks."""
+    seen: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
+    shelf = project.project().cameras
+    now: dict[str, dict[str, str]] = {}
+    new: list[str] = []
+    for name in shelf.names():
+        before = seen.get(name, {})
+        entry = {"look": shelf.look_of(name), "asked": before.get("asked", "")}
+        if before.get("look") == entry["look"] != entry["asked"]:
+            entry["asked"] = entry["look"]
+            new.append(name)
+        now[name] = entry
+    if now == seen:
+        return dg.SkipReason("no new camera")
+    known = set(context.instance.get_dynamic_partitions("camera"))
+    missing = [name for name in new if name not in known]
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(run_key=f"{name}-{now[name]['asked']}", partition_key=name)
+            for name in new
+        ],
+        dynamic_partitions_requests=[CAMERAS.build_add_request(missing)] if missing else [],
         cursor=json.dumps(now, sort_keys=True),
     )

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from cellstorm_assets import commands_frames, commands_project, commands_tables
+from cellstorm_assets import commands_camera, commands_frames, commands_project, commands_tables
 from cellstorm_lib import __version__
 from cellstorm_lib.errors import CellstormError
 
@@ -23,7 +23,7 @@ def cellstorm() -> None:
     """
 
 
-for group in (commands_project, commands_frames, commands_tables):
+for group in (commands_project, commands_camera, commands_frames, commands_tables):
     for command in group.COMMANDS:
         cellstorm.add_command(command)
 

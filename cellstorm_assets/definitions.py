@@ -5,9 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from cellstorm_assets import automation, branches, comparisons, recordings, reports
+from cellstorm_assets import automation, branches, cameras, comparisons, recordings, reports
 from cellstorm_assets.resources import ProjectResource
-from cellstorm_assets.storage import PageStorage, ParquetStorage, PictureStorage
+from cellstorm_assets.storage import (
+    CalibrationStorage,
+    FlatFieldStorage,
+    PageStorage,
+    ParquetStorage,
+    PictureStorage,
+)
 
 
 def build_defs(
@@ -26,20 +32,27 @@ def build_defs(
     """
     return dg.Definitions(
         assets=[
+            *cameras.CAMERA_ASSETS,
             recordings.recording,
             recordings.survey,
             *branches.branch_assets("raw"),
             reports.recording_report,
             comparisons.recording_comparison,
         ],
-        jobs=[automation.process_recordings, automation.compare_recordings],
-        sensors=[automation.new_recordings],
+        jobs=[
+            automation.calibrate_cameras,
+            automation.process_recordings,
+            automation.compare_recordings,
+        ],
+        sensors=[automation.new_recordings, automation.new_cameras],
         executor=executor,
         resources={
             "project": ProjectResource(),
             "parquet": ParquetStorage(),
             "picture": PictureStorage(),
             "page": PageStorage(),
+            "calibration": CalibrationStorage(),
+            "flat_field": FlatFieldStorage(),
             **(resources or {}),
         },
     )

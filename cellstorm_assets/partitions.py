@@ -3,3 +3,5 @@
 import dagster as dg
 
 RECORDINGS = dg.DynamicPartitionsDefinition(name="recording")
+CAMERAS = dg.DynamicPartitionsDefinition(name="camera")
+DATASETS = dg.DynamicPartitionsDefinition(name="dataset")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from cellstorm_assets.cameras import CALIBRATION
 from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import recording_of
@@ -35,6 +36,10 @@ def source_of(entry: RecordingEntry, project: ProjectResource) -> FrameSource:
     kinds={"parquet"},
     code_version="1",
     io_manager_key="parquet",
+    deps=[
+        dg.AssetDep(CALIBRATION, partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep("flat_field", partition_mapping=dg.AllPartitionMapping()),
+    ],
 )
 def recording(
     context: dg.AssetExecutionContext, project: ProjectResource

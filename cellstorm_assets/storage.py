@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import dagster as dg
+import numpy as np
+import numpy.typing as npt
 from upath import UPath
 
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.calibrate.flat_field import FlatField
+from cellstorm_lib.camera import CameraCalibration, read_calibration, write_calibration
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.pipeline.result import FrcReports
 from cellstorm_lib.pipeline.store import read_records, write_records
+from cellstorm_lib.pixel_maps import read_map, write_map
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.reconstruct.render import RenderedImage
+from cellstorm_lib.report.drawing import figure_png
+from cellstorm_lib.report.flat_field import flat_field_figure
 from cellstorm_lib.report.picture import Picture, write_picture
 from cellstorm_lib.tables import Localizations, read_localizations, write_localizations
 from cellstorm_lib.video.tiff import read_image, read_image_details, write_image
@@ -136,6 +143,36 @@ class PageFiles(_WholeFiles):
         return path.read_text(encoding="utf-8")
 
 
+class CalibrationFiles(_WholeFiles):
+    """Cameras as CAL.json, their pixel maps as TIFF beside it."""
+
+    extension = ".json"
+
+    def write(self, value: CameraCalibration, path: Path) -> None:
+        """Write the calibration."""
+        write_calibration(value, path)
+
+    def read(self, kind: Any, path: Path) -> CameraCalibration:  # noqa: ARG002
+        """Read the calibration."""
+        return read_calibration(path)
+
+
+class FlatFieldFiles(_WholeFiles):
+    """Flat fields as 32-bit TIFF, and a picture beside it."""
+
+    extension = ".tif"
+
+    def write(self, value: FlatField, path: Path) -> None:
+        """Write the map and its picture."""
+        write_map(value.relative_sensitivity, path)
+        with written_whole(path.with_suffix(".png")) as temporary:
+            temporary.write_bytes(figure_png(flat_field_figure(value)))
+
+    def read(self, kind: Any, path: Path) -> npt.NDArray[np.float32]:  # noqa: ARG002
+        """Read the map."""
+        return read_map(path)
+
+
 class _Storage(dg.ConfigurableIOManagerFactory):  # type: ignore[type-arg]
     """A store below the project's asset folder, or below a URI of any kind fsspec knows."""
 
@@ -169,3 +206,19 @@ class PageStorage(_Storage):
     def create_io_manager(self, context: Any) -> PageFiles:  # noqa: ARG002
         """Return the store."""
         return PageFiles(base_path=self.base_path())
+
+
+class CalibrationStorage(_Storage):
+    """Calibrations with their maps."""
+
+    def create_io_manager(self, context: Any) -> CalibrationFiles:  # noqa: ARG002
+        """Return the store."""
+        return CalibrationFiles(base_path=self.base_path())
+
+
+class FlatFieldStorage(_Storage):
+    """Flat fields."""
+
+    def create_io_manager(self, context: Any) -> FlatFieldFiles:  # noqa: ARG002
+        """Return the store."""
+        return FlatFieldFiles(base_path=self.base_path())

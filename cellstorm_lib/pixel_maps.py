@@ -118,8 +118,7 @@ def write_pixel_maps(maps: PixelMaps, beside: Path) -> dict[str, dict[str, str]]
     digests = maps.digests
     for name, values in maps.named().items():
         path = beside.with_name(f"{beside.stem}.{name}.tif")
-        with written_whole(path) as temporary:
-            tifffile.imwrite(temporary, values, compression="zlib", photometric="minisblack")
+        write_map(values, path)
         written[name] = {"file": path.name, "digest": digests[name]}
     return written
 
@@ -140,13 +139,7 @@ def read_pixel_maps(entries: Mapping[str, Any], beside: Path) -> PixelMaps:
                 f"{beside} names an unknown map {name!r}; known: {sorted(known)}"
             )
         path = beside.with_name(Path(str(entry["file"])).name)
-        try:
-            maps[name] = np.ascontiguousarray(tifffile.imread(path), np.float32)
-        except (OSError, ValueError, tifffile.TiffFileError) as error:
-            raise CalibrationError(
-                f"{path}, a map of the camera {beside.name}, cannot be read: {error}; put it back "
-                "beside it, or calibrate again"
-            ) from error
+        maps[name] = read_map(path)
     found = PixelMaps(**maps)
     wrong = [name for name, digest in found.digests.items() if digest != entries[name]["digest"]]
     if wrong:
@@ -155,6 +148,29 @@ def read_pixel_maps(entries: Mapping[str, Any], beside: Path) -> PixelMaps:
             "written with; put that one back, or calibrate again"
         )
     return found
+
+
+def write_map(values: Map, path: Path) -> None:
+    """Write one number per pixel as a 32-bit TIFF."""
+    with written_whole(path) as temporary:
+        tifffile.imwrite(temporary, values, compression="zlib", photometric="minisblack")
+
+
+def read_map(path: Path) -> Map:
+    """Read one number per pixel.
+
+    Raises
+    ------
+    CalibrationError
+        When the file is missing or no TIFF.
+    """
+    try:
+        return np.ascontiguousarray(tifffile.imread(path), np.float32)
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
+        raise CalibrationError(
+            f"{path}, a map of a camera's pixels, cannot be read: {error}; put it back, or "
+            "calibrate again"
+        ) from error
 
 
 def _plain_bytes(values: Map) -> bytes:

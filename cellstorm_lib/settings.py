@@ -41,7 +41,10 @@ def settings_from(kind: type[Settings], content: Any, *, where: str = "") -> Set
     Parameters
     ----------
     kind : type
-        A settings dataclass; nested dataclasses are built from nested mappings.
+        A settings dataclass; nested dataclasses are built from nested mappings, tuples from
+        lists. Where a field allows several dataclasses, the value's `kind` says which, and
+        without one the first is meant. Nested settings that are built already are taken as
+        they are.
     content : mapping
         Values by name.
     where : str
@@ -74,14 +77,49 @@ def _value(hint: Any, value: Any, *, where: str) -> Any:
     options = _options(hint)
     if value is None and type(None) in options:
         return None
+    kinds = [option for option in options if isinstance(option, type) and is_dataclass(option)]
+    if kinds:
+        return _nested(kinds, value, where=where)
     for option in options:
-        if is_dataclass(option) and isinstance(option, type):
-            return settings_from(option, value, where=where)
         if get_origin(option) is Literal:
             if value not in get_args(option):
                 choices = list(get_args(option))
                 raise SettingsError(f"{where} must be one of {choices}, got {value!r}")
             return value
+        if get_origin(option) is tuple:
+            return _sequence(get_args(option), value, where=where)
+    return _plain(options, value, where=where)
+
+
+def _nested(kinds: list[type[Any]], value: Any, *, where: str) -> Any:
+    """Return nested settings; where several kinds are allowed, `kind` chooses, else the first."""
+    if isinstance(value, tuple(kinds)):
+        return value
+    if len(kinds) == 1 or not isinstance(value, Mapping) or "kind" not in value:
+        return settings_from(kinds[0], value, where=where)
+    by_name = {get_args(get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
+    name = value["kind"]
+    if not isinstance(name, str) or name not in by_name:
+        raise SettingsError(f"{where}.kind must be one of {list(by_name)}, got {name!r}")
+    return settings_from(by_name[name], value, where=where)
+
+
+def _sequence(hints: tuple[Any, ...], value: Any, *, where: str) -> tuple[Any, ...]:
+    """Return a list's values as a tuple of their types: of any length, or of one for each."""
+    if not isinstance(value, list | tuple):
+        raise SettingsError(f"{where} must be a list, got {value!r}")
+    if hints[-1] is Ellipsis:
+        hints = hints[:1] * len(value)
+    if len(value) != len(hints):
+        raise SettingsError(f"{where} must be a list of {len(hints)}, got {value!r}")
+    return tuple(
+        _value(hint, item, where=f"{where}[{number}]")
+        for number, (hint, item) in enumerate(zip(hints, value, strict=True))
+    )
+
+
+def _plain(options: tuple[Any, ...], value: Any, *, where: str) -> Any:
+    """Return a number, a text or a truth value; whole numbers are fine where a number is meant."""
     plain = [option for option in options if isinstance(option, type)]
     if isinstance(value, bool):
         is_accepted = bool in plain

@@ -54,6 +54,16 @@ COLUMNS: Mapping[str, tuple[str, str, str]] = {
         "grey values",
         "mean |frame - frame before| at the spot",
     ),
+    "out_of_range_px": (
+        "int32",
+        "px",
+        "pixels of the fitted square in which the camera was saturated or not linear",
+    ),
+    "relative_sensitivity": (
+        "float32",
+        "",
+        "sensitivity of the pixels at the spot / mean of the field",
+    ),
     "molecule": ("int64", "", "number of the molecule after linking, from 0"),
     "detections": ("int32", "", "localizations merged into this row"),
     "independent_detections": ("int32", "", "merged localizations that the codec did not copy"),

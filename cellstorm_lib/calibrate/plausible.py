@@ -5,7 +5,7 @@ import numpy as np
 from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CalibrationError
-from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.recording import FrameSource, RecordingFacts
 
 _FRAME_COUNT = 5
 _MOST_PIXELS = 4_000_000
@@ -13,6 +13,8 @@ _MOST_PIXELS = 4_000_000
 #: pull the dark level down by some grey values.
 _SLACK_ADU = 8.0
 _SLACK_DEVIATIONS = 5.0
+#: The codec counts as another one when it spends so many times more or fewer bits.
+_MOST_STRENGTH_RATIO = 1.5
 
 
 def check_calibration(calibration: CameraCalibration, source: FrameSource) -> None:
@@ -54,6 +56,47 @@ def check_calibration(calibration: CameraCalibration, source: FrameSource) -> No
             f"but the offset is {calibration.offset_adu:g}, above the signal; give --offset-adu "
             "as the grey value of these frames without light, or no camera to have it estimated"
         )
+
+
+def mismatches(calibration: CameraCalibration, facts: RecordingFacts) -> tuple[str, ...]:
+    """Return in sentences how a recording differs from the frames a camera was calibrated on.
+
+    What is not known of either counts as equal. Depths that make a calibration impossible are
+    refused by `check_calibration`.
+    """
+    name, camera = facts.name, calibration.name
+    found = []
+    if None not in (calibration.iso, facts.iso) and calibration.iso != facts.iso:
+        found.append(
+            f"{name} was taken at ISO {facts.iso}, {camera} calibrated at {calibration.iso}"
+        )
+    size = (calibration.frame_width_px, calibration.frame_height_px)
+    if None not in size and size != (facts.frame_width_px, facts.frame_height_px):
+        found.append(
+            f"{name} has frames of {facts.frame_width_px} x {facts.frame_height_px} pixels, "
+            f"{camera} was calibrated on {size[0]} x {size[1]}"
+        )
+    kind = facts.kind if facts.is_video else None
+    is_measured = calibration.source.startswith("measured")
+    if is_measured and calibration.codec != kind:
+        words = [codec or "uncompressed" for codec in (kind, calibration.codec)]
+        found.append(f"{name} is {words[0]}, {camera} was calibrated on {words[1]} frames")
+    strengths = (facts.bits_per_px, calibration.bits_per_px)
+    if None not in strengths and _ratio(*strengths) > _MOST_STRENGTH_RATIO:
+        found.append(
+            f"{name} has {strengths[0]:.3g} bit/px, {camera} was calibrated at {strengths[1]:.3g}"
+        )
+    if calibration.bit_depth != facts.bit_depth:
+        found.append(
+            f"{name} has {facts.bit_depth}-bit grey values, {camera} {calibration.bit_depth}-bit"
+        )
+    return tuple(f"{sentence}; photon numbers may be off." for sentence in found)
+
+
+def _ratio(first: float | None, second: float | None) -> float:
+    """Return how many times one number is the other; infinite when one is 0 or unknown."""
+    low, high = sorted((first or 0.0, second or 0.0))
+    return high / low if low else float("inf")
 
 
 def _levels(source: FrameSource) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""Spots cut out of the frames, sixteen to a block, and fitted."""
+"""Spots fitted, sixteen to a block."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -8,24 +8,23 @@ import numpy.typing as npt
 from numba import njit
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.localize.cut import cut_boxes, end_of_range_adu
 from cellstorm_lib.localize.fit_settings import FitSettings
-from cellstorm_lib.localize.kernels import (
-    CLIPPED,
-    LANES,
-    STATE,
-    UNUSED,
-    columns_of,
-    fit_blocks,
-    rate_blocks,
-    start_blocks,
+from cellstorm_lib.localize.kernels import LANES, STATE, fit_blocks, rate_blocks, start_blocks
+from cellstorm_lib.localize.kernels_by_pixel import (
+    fit_blocks_by_pixel,
+    rate_blocks_by_pixel,
+    start_blocks_by_pixel,
 )
+from cellstorm_lib.localize.pixels import LEAST_VARIANCE, PixelResponse
 
 _BATCH = 8192
 _FIRST_STEPS = 4
 #: A spot has come to rest when a step is smaller than this share of its uncertainty.
 _REST = 0.03
-_LEAST_VARIANCE = 0.01
 _ACTIVE = STATE.index("is_active")
+#: What is returned of each spot.
+_QUANTITIES = (*STATE, "out_of_range_px", "relative_sensitivity")
 
 
 def fit_spots(
@@ -34,12 +33,13 @@ def fit_spots(
     offset_px: npt.NDArray[np.float32],
     calibration: CameraCalibration,
     settings: FitSettings,
+    pixels: PixelResponse | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Fit spots whose boxes lie within their frames.
 
-    Spots with clipped pixels are fitted a second time: first without those pixels, then with
-    what they tell. A fit of the width too that does not come to rest (faint spots, neighbours)
-    is repeated with the width kept at ``sigma_px``.
+    Spots with pixels beyond the camera's range are fitted a second time: first without those
+    pixels, then with what they tell. A fit of the width too that does not come to rest (faint
+    spots, neighbours) is repeated with the width kept at ``sigma_px``.
 
     Parameters
     ----------
@@ -50,27 +50,26 @@ def fit_spots(
     offset_px : (M, 2) float32
         Where to start, x and y from the centre of that pixel.
     calibration : CameraCalibration
-        A pixel at its ``saturation_adu`` counts as at least that bright.
+        A pixel at its ``saturation_adu`` or ``linear_to_adu`` counts as at least that bright.
     settings : FitSettings
         Box, start and limits.
+    pixels : PixelResponse, optional
+        The camera's pixels, where they differ.
 
     Returns
     -------
     dict of (M,) float32
-        The quantities of `STATE`; positions count from the outer corner of the box.
+        The quantities of `STATE`, ``out_of_range_px`` (pixels of the box outside the camera's
+        range) and ``relative_sensitivity`` (of the pixels at the spot; 1 without a flat field).
+        Positions count from the outer corner of the box; photons and background are as detected.
     """
-    parts = [
-        _fit_batch(
-            frames,
-            where[:, start : start + _BATCH],
-            offset_px[start : start + _BATCH],
-            calibration,
-            settings,
-        )
-        for start in range(0, where.shape[1], _BATCH)
-    ]
-    values = np.concatenate([np.empty((len(STATE), 0), np.float32), *parts], axis=1)
-    return dict(zip(STATE, values, strict=True))
+    fit = _Fit.of(calibration, settings, pixels)
+    parts = []
+    for start in range(0, where.shape[1], _BATCH):
+        batch = where[:, start : start + _BATCH], offset_px[start : start + _BATCH]
+        parts.append(_fit_batch(frames, *batch, calibration, settings, fit))
+    values = np.concatenate([np.empty((len(_QUANTITIES), 0), np.float32), *parts], axis=1)
+    return dict(zip(_QUANTITIES, values, strict=True))
 
 
 def _fit_batch(
@@ -79,24 +78,15 @@ def _fit_batch(
     offset_px: npt.NDArray[np.float32],
     calibration: CameraCalibration,
     settings: FitSettings,
+    fit: "_Fit",
 ) -> npt.NDArray[np.float32]:
-    """Return the quantities of `STATE`, (len(STATE), M) float32."""
-    count = where.shape[1]
-    pixels = settings.box_px * columns_of((0,) * settings.box_px)
-    spots = _Spots(
-        data=np.ones((-(-count // LANES), pixels, LANES), np.float32),
-        state=np.zeros((-(-count // LANES), len(STATE), LANES), np.float32),
-        fit=_Fit.of(calibration, settings),
-    )
-    is_clipped = np.zeros(count, np.bool_)
-    offset, gain = np.float32(calibration.offset_adu), np.float32(calibration.gain_e_per_adu)
-    saturation = np.float32(calibration.saturation_adu)
-    camera = (offset, gain, spots.fit.camera[0], saturation)
-    _cut(frames, where, offset_px, spots.fit.box, camera, spots.data, spots.state, is_clipped)
+    """Return the quantities of `_QUANTITIES`, (len(_QUANTITIES), M) float32."""
+    boxes = cut_boxes(frames, where, offset_px, fit.box, calibration, fit.pixels)
+    spots = _Spots(data=boxes.data, state=boxes.state, fit=fit)
     spots.start()
     spots.bring_to_rest(settings.max_steps)
-    if is_clipped.any():
-        chosen = np.flatnonzero(is_clipped)
+    chosen = np.flatnonzero(boxes.above)
+    if len(chosen):
         clipped = spots.chosen(chosen)
         clipped.bring_to_rest(settings.max_steps, is_censored=True)
         spots.put(chosen, clipped)
@@ -106,28 +96,41 @@ def _fit_batch(
         again.start()
         again.bring_to_rest(settings.max_steps)
         spots.put(restless, again)
-    rate_blocks(spots.data.ravel(), spots.state.ravel(), spots.fit.box, spots.fit.camera)
-    return np.ascontiguousarray(_as_rows(spots.state)[:count].T)
+    spots.rate()
+    count = where.shape[1]
+    values = np.empty((len(_QUANTITIES), count), np.float32)
+    values[: len(STATE)] = _as_rows(spots.state)[:count].T
+    values[-2] = boxes.above + boxes.below
+    values[-1] = 1.0
+    if fit.pixels is not None:
+        x_px, y_px, photons, background, sigma_px = values[:5]
+        values[-1] = fit.pixels.sensitivity_at(where, x_px, y_px, sigma_px, settings.box_px)
+        photons *= values[-1]
+        background *= values[-1]
+    return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fit:
-    """What the kernels need to know; see `fit_blocks`."""
+    """What the kernels need to know; see `fit_blocks` and `fit_blocks_by_pixel`."""
 
     box: tuple[int, ...]
     camera: tuple[np.float32, np.float32]
     sigma_px: np.float32
     limits: tuple[np.float32, ...]
+    pixels: PixelResponse | None
 
     @classmethod
-    def of(cls, calibration: CameraCalibration, settings: FitSettings) -> Self:
-        """Return it for a camera; a value is clipped that rounds to the highest grey value."""
-        noise = max(calibration.pixel_noise_e**2, _LEAST_VARIANCE)
-        highest_adu = calibration.saturation_adu - 0.5 - calibration.offset_adu
+    def of(
+        cls, calibration: CameraCalibration, settings: FitSettings, pixels: PixelResponse | None
+    ) -> Self:
+        """Return it for a camera; a value is clipped that rounds to the end of its range."""
+        noise = max(calibration.pixel_noise_e**2, LEAST_VARIANCE)
+        highest_adu = end_of_range_adu(calibration) - 0.5 - calibration.offset_adu
         return cls(
             box=(0,) * settings.box_px,
             camera=(
-                np.float32(noise),
+                np.float32(noise if pixels is None else pixels.least_noise),
                 np.float32(highest_adu * calibration.gain_e_per_adu + noise),
             ),
             sigma_px=np.float32(settings.sigma_px),
@@ -137,6 +140,7 @@ class _Fit:
                 np.float32(_REST),
                 np.float32(settings.is_sigma_fitted),
             ),
+            pixels=pixels,
         )
 
 
@@ -150,9 +154,30 @@ class _Spots:
 
     def start(self) -> None:
         """Guess where the fits begin."""
-        start_blocks(
-            self.data.ravel(), self.state.ravel(), self.fit.box, self.fit.camera, self.fit.sigma_px
-        )
+        fit = self.fit
+        data, state = self.data.ravel(), self.state.ravel()
+        if fit.pixels is None:
+            start_blocks(data, state, fit.box, fit.camera, fit.sigma_px)
+        else:
+            start_blocks_by_pixel(data, state, fit.box, fit.camera[0], fit.sigma_px)
+
+    def step(self, steps: int, *, is_censored: bool) -> None:
+        """Take a few steps with all spots that have not come to rest."""
+        fit = self.fit
+        data, state = self.data.ravel(), self.state.ravel()
+        if fit.pixels is None:
+            fit_blocks(data, state, fit.box, fit.camera, fit.limits, steps, is_censored)
+        else:
+            least = fit.camera[0]
+            fit_blocks_by_pixel(data, state, fit.box, least, fit.limits, steps, is_censored)
+
+    def rate(self) -> None:
+        """Note how well the model fits."""
+        data, state = self.data.ravel(), self.state.ravel()
+        if self.fit.pixels is None:
+            rate_blocks(data, state, self.fit.box, self.fit.camera)
+        else:
+            rate_blocks_by_pixel(data, state, self.fit.box)
 
     def bring_to_rest(
         self, max_steps: int, *, is_censored: bool = False, first_steps: int = _FIRST_STEPS
@@ -164,9 +189,7 @@ class _Spots:
         Lanes are independent: how spots are gathered changes no result.
         """
         steps = min(first_steps, max_steps)
-        fit = self.fit
-        data, state = self.data.ravel(), self.state.ravel()
-        fit_blocks(data, state, fit.box, fit.camera, fit.limits, steps, is_censored)
+        self.step(steps, is_censored=is_censored)
         if steps < max_steps and len(restless := self.restless()):
             rest = self.chosen(restless)
             rest.bring_to_rest(
@@ -215,49 +238,3 @@ def _move_lanes(source: Any, places: Any, target: Any, target_places: Any) -> No
         target_first = target_block * count * LANES + target_lane
         for k in range(count):
             out[np.uint64(target_first + k * LANES)] = values[np.uint64(first + k * LANES)]
-
-
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _cut(
-    frames: Any,
-    where: Any,
-    offset_px: Any,
-    box: Any,
-    camera: Any,
-    data: Any,
-    state: Any,
-    is_clipped: Any,
-) -> None:
-    """Copy the box of every spot into its lane, as photoelectrons plus noise variance."""
-    side = len(box)
-    columns = columns_of(box)
-    half = side // 2
-    offset, gain, noise, saturation = camera
-    height, width = frames.shape[1:]
-    grey = frames.reshape(-1)
-    pixels = data.reshape(-1)
-    states = state.reshape(-1)
-    middle = np.float32(side) * np.float32(0.5)
-    for spot in range(where.shape[1]):
-        block, lane = spot // LANES, spot % LANES
-        first = block * len(STATE) * LANES + lane
-        states[first] = middle + offset_px[spot, 0]
-        states[first + LANES] = middle + offset_px[spot, 1]
-        states[first + _ACTIVE * LANES] = np.float32(1.0)
-        source = (np.int64(where[0, spot]) * height + where[1, spot] - half) * width
-        source += where[2, spot] - half
-        target = block * side * columns * LANES + lane
-        highest = np.float32(0.0)
-        for _ in range(side):
-            for column in range(side):
-                value = np.float32(grey[np.uint64(source + column)])
-                electrons = (value - offset) * gain + noise
-                pixels[np.uint64(target + column * LANES)] = (
-                    electrons if value < saturation else CLIPPED
-                )
-                highest = max(highest, value)
-            for column in range(side, columns):
-                pixels[target + column * LANES] = UNUSED
-            source += width
-            target += columns * LANES
-        is_clipped[spot] = highest >= saturation

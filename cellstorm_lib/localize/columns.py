@@ -34,7 +34,10 @@ WRITTEN = (
     "frames_since_key",
     "is_tainted",
     "temporal_difference",
+    "out_of_range_px",
 )
+#: A further column where the camera has a flat field.
+SENSITIVITY = "relative_sensitivity"
 
 
 def columns_of_spots(
@@ -46,7 +49,7 @@ def columns_of_spots(
     copy_ages: npt.NDArray[np.int32] | None,
     roi: Roi,
 ) -> Columns:
-    """Return one value per believed fit for each column of `WRITTEN`.
+    """Return one value per believed fit for each column of `WRITTEN`, and of `SENSITIVITY`.
 
     Parameters
     ----------
@@ -89,14 +92,17 @@ def columns_of_spots(
         "frames_since_key": chunk.frames_since_key[index],
         "is_tainted": chunk.is_tainted[index],
         "temporal_difference": difference,
+        "out_of_range_px": fits.out_of_range_px,
+        SENSITIVITY: fits.relative_sensitivity,
     }
 
 
-def table_of(parts: Sequence[Columns]) -> pd.DataFrame:
+def table_of(parts: Sequence[Columns], *, has_flat_field: bool) -> pd.DataFrame:
     """Return the parts of a recording as one table, with the types of `COLUMNS`."""
+    names = (*WRITTEN, SENSITIVITY) if has_flat_field else WRITTEN
     return pd.DataFrame(
         {
             name: np.concatenate([np.empty(0, dtype), *(part[name] for part in parts)], dtype=dtype)
-            for name, dtype in ((name, COLUMNS[name][0]) for name in WRITTEN)
+            for name, dtype in ((name, COLUMNS[name][0]) for name in names)
         }
     )

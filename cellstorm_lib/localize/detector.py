@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.localize.detect import DetectSettings
+from cellstorm_lib.localize.even import EvenPixels
 from cellstorm_lib.localize.expression import check_expression, thresholds_by_expression
+from cellstorm_lib.localize.pixels import PixelResponse
 from cellstorm_lib.localize.search import Candidates, find_maxima
 from cellstorm_lib.localize.threshold import FrameSample, calibrate_threshold
 
@@ -35,6 +37,10 @@ class Detector:
         Evaluated frame by frame instead of the one number.
     border_px : int
         Edge of a frame in which nothing is searched.
+    pixels : PixelResponse or None
+        The camera's pixels, where they differ.
+    even : EvenPixels or None
+        How its frames are made even before the search.
     """
 
     calibration: CameraCalibration
@@ -43,6 +49,8 @@ class Detector:
     noise_photons: float
     expression: str | None = None
     border_px: int = 0
+    pixels: PixelResponse | None = None
+    even: EvenPixels | None = None
 
     @property
     def threshold_adu(self) -> float:
@@ -51,14 +59,16 @@ class Detector:
 
     def candidates(self, frames: npt.NDArray[Any]) -> Candidates:
         """Return the maxima of each frame above its threshold."""
+        grey: npt.NDArray[Any] = frames
+        unit_e = self.calibration.gain_e_per_adu
+        if self.even is not None:
+            grey, unit_e = self.even.grey(frames), self.even.unit_e
         if self.expression is None:
-            thresholds_adu = np.full(len(frames), self.threshold_adu, np.float32)
+            thresholds = np.full(len(frames), self.threshold_photons / unit_e, np.float32)
         else:
-            photons = thresholds_by_expression(
-                self.expression, self.calibration.photoelectrons(frames)
-            )
-            thresholds_adu = photons / np.float32(self.calibration.gain_e_per_adu)
-        found = find_maxima(frames, thresholds_adu)
+            light = _photoelectrons(frames, self.calibration, self.even)
+            thresholds = thresholds_by_expression(self.expression, light) / np.float32(unit_e)
+        found = find_maxima(grey, thresholds)
         if self.border_px == 0:
             return found
         return found.take(found.rows_inside(frames.shape[1:], self.border_px))
@@ -74,7 +84,7 @@ def make_detector(
     sample : FrameSample
         Frames spread over the recording.
     calibration : CameraCalibration
-        Turns grey values into photoelectrons.
+        Turns grey values into photoelectrons; its maps, if any, have the size of the frames.
     settings : DetectSettings
         What is wanted; a given number goes before an expression, and that before the automatic
         threshold. What is expected of an expression is that of its median over the sample.
@@ -84,7 +94,9 @@ def make_detector(
     SettingsError
         When the threshold is an expression that cannot be understood.
     """
-    photons = calibration.photoelectrons(sample.frames)
+    pixels = PixelResponse.of(calibration)
+    even = EvenPixels.of(pixels, calibration, sample.frames) if pixels is not None else None
+    photons = _photoelectrons(sample.frames, calibration, even)
     expression = None
     if settings.threshold_photons is None and settings.threshold != "automatic":
         expression = settings.threshold
@@ -103,4 +115,13 @@ def make_detector(
         noise_photons=found.noise_photons,
         expression=expression,
         border_px=settings.border_px,
+        pixels=pixels,
+        even=even,
     )
+
+
+def _photoelectrons(
+    frames: npt.NDArray[Any], calibration: CameraCalibration, even: EvenPixels | None
+) -> npt.NDArray[np.float32]:
+    """Return photoelectrons as the search sees them."""
+    return calibration.photoelectrons(frames) if even is None else even.photoelectrons(frames)

@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+#: Marks looked at together.
+_GROUP = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Extrema:
@@ -74,9 +77,12 @@ def find_extrema(
     never extrema.
     """
     sign = np.float32(-1.0 if are_minima else 1.0)
-    count = _collect(band, sign, follows, np.empty((3, 0), np.int32), np.empty((3, 0), np.float32))
-    where, values = np.empty((3, count), np.int32), np.empty((3, count), np.float32)
-    _collect(band, sign, follows, where, values)
+    marks = np.zeros(-(-band.size // _GROUP) * _GROUP, np.uint8)
+    _mark(band, sign, marks[: band.size].reshape(band.shape))
+    place = np.empty(np.count_nonzero(marks), np.int64)
+    _gather(marks, marks.view(np.uint64), place)
+    where, values = np.empty((3, len(place)), np.int32), np.empty((3, len(place)), np.float32)
+    _measure(band, sign, follows, place, where, values)
     return Extrema(
         index=where[0],
         row=where[1],
@@ -87,16 +93,52 @@ def find_extrema(
     )
 
 
+def ascending(height: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Return the order of heights above 0, lowest first, equal ones as they come.
+
+    The same as a stable ``argsort``, several times faster: bits of positive numbers have the
+    order of the numbers, and with the place below them 64-bit integers are sorted.
+    """
+    keys = np.ascontiguousarray(height, np.float32).view(np.uint32).astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= np.arange(len(keys), dtype=np.uint64)
+    keys.sort()
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _mark(band: Any, sign: Any, out: Any) -> None:
+    """Mark pixels that exceed 0 and their earlier neighbours, and that no later one exceeds.
+
+    Row by row and without a branch, so that the inner loop becomes vector instructions.
+    """
+    frames, height, width = band.shape
+    count = max(width - 2, 0)
+    for k in range(frames):
+        for y in range(1, height - 1):
+            above, here, below = band[k, y - 1], band[k, y], band[k, y + 1]
+            a, b, c = above[:count], above[1 : count + 1], above[2 : count + 2]
+            d, middle, e = here[:count], here[1 : count + 1], here[2 : count + 2]
+            f, g, h = below[:count], below[1 : count + 1], below[2 : count + 2]
+            marks = out[k, y, 1 : count + 1]
+            for x in range(count):
+                value = sign * middle[x]
+                earlier = max(sign * a[x], sign * b[x], sign * c[x], sign * d[x])
+                later = max(sign * e[x], sign * f[x], sign * g[x], sign * h[x])
+                marks[x] = (value > 0) & (value > earlier) & (value >= later)
+
+
 @njit(cache=True, nogil=True)
-def _is_extremum(image: Any, sign: Any, y: Any, x: Any, value: Any) -> Any:
-    """Return whether a pixel exceeds its earlier neighbours and no later one exceeds it."""
-    for dy in range(-1, 2):
-        for dx in range(-1, 2):
-            other = sign * image[y + dy, x + dx]
-            is_earlier = dy < 0 or (dy == 0 and dx < 0)
-            if other > value or (is_earlier and other == value):
-                return False
-    return True
+def _gather(marks: Any, words: Any, place: Any) -> None:
+    """Write the places of all marks; most groups of eight hold none."""
+    found = 0
+    for group in range(len(words)):
+        if words[group] == 0:
+            continue
+        for i in range(_GROUP * group, _GROUP * (group + 1)):
+            if marks[i]:
+                place[found] = i
+                found += 1
 
 
 @njit(cache=True, nogil=True)
@@ -110,23 +152,14 @@ def _highest(image: Any, sign: Any, y: Any, x: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _collect(band: Any, sign: Any, follows: Any, where: Any, values: Any) -> Any:
-    """Write the extrema that fit into the arrays; return how many there are."""
+def _measure(band: Any, sign: Any, follows: Any, place: Any, where: Any, values: Any) -> None:
+    """Write where the extrema are, how high, and what is there a frame before and after."""
     frames, height, width = band.shape
-    found = 0
-    for k in range(frames):
+    for found in range(len(place)):
+        k, within = place[found] // (height * width), place[found] % (height * width)
+        y, x = within // width, within % width
+        where[0, found], where[1, found], where[2, found] = k, y, x
         has_after = k + 1 < frames and follows[k + 1]
-        for y in range(1, height - 1):
-            for x in range(1, width - 1):
-                value = sign * band[k, y, x]
-                if value <= 0 or not _is_extremum(band[k], sign, y, x, value):
-                    continue
-                if found < where.shape[1]:
-                    where[0, found] = k
-                    where[1, found] = y
-                    where[2, found] = x
-                    values[0, found] = value
-                    values[1, found] = _highest(band[k - 1], sign, y, x) if follows[k] else np.nan
-                    values[2, found] = _highest(band[k + 1], sign, y, x) if has_after else np.nan
-                found += 1
-    return found
+        values[0, found] = sign * band[k, y, x]
+        values[1, found] = _highest(band[k - 1], sign, y, x) if follows[k] else np.nan
+        values[2, found] = _highest(band[k + 1], sign, y, x) if has_after else np.nan

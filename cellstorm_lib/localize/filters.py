@@ -31,8 +31,11 @@ def wavelet_band(frames: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     ----------
     Izeddin et al., Opt. Express 20, 2081 (2012). doi:10.1364/OE.20.002081
     """
-    v1, v2 = _smoothed(np.ascontiguousarray(frames, np.float32))
-    return np.subtract(v1, v2, out=v1)
+    image = np.ascontiguousarray(frames, np.float32)
+    stack = image.reshape(-1, *image.shape[-2:])
+    band = np.empty_like(stack)
+    _write_band(stack, band)
+    return band.reshape(image.shape)
 
 
 def wavelet_planes(frames: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float32]]:
@@ -49,18 +52,11 @@ def wavelet_planes(frames: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.float32
         Same shape and unit as `frames`.
     """
     image = np.ascontiguousarray(frames, np.float32)
-    v1, v2 = _smoothed(image)
-    return {"I": image, "V1": v1, "V2": v2, "F1": image - v1, "F2": image - v2, "F": v1 - v2}
-
-
-def _smoothed(
-    image: npt.NDArray[np.float32],
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return V1 and V2 of the frames."""
     stack = image.reshape(-1, *image.shape[-2:])
     v1, v2 = np.empty_like(stack), np.empty_like(stack)
-    _smooth_twice(stack, v1, v2)
-    return v1.reshape(image.shape), v2.reshape(image.shape)
+    _write_planes(stack, v1, v2)
+    v1, v2 = v1.reshape(image.shape), v2.reshape(image.shape)
+    return {"I": image, "V1": v1, "V2": v2, "F1": image - v1, "F2": image - v2, "F": v1 - v2}
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -87,20 +83,51 @@ def _smooth(image: Any, step: int, line: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _smooth_twice(stack: Any, v1: Any, v2: Any) -> None:
-    """Write both smoothed versions of each frame, as if its edge pixels went on for ever."""
-    count, height, width = stack.shape
+def _room(height: int, width: int) -> Any:
+    """Return room for a padded frame, for it smoothed once and twice, and for one line."""
     padded = np.empty((height + 2 * _PAD, width + 2 * _PAD), np.float32)
-    once, twice = np.empty_like(padded), np.empty_like(padded)
     line = np.empty(width + 2 * _PAD + 8, np.float32)
+    return padded, np.empty_like(padded), np.empty_like(padded), line
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _smooth_twice(image: Any, room: Any) -> None:
+    """Smooth a frame as if its edge pixels went on for ever."""
+    padded, once, twice, line = room
+    height, width = image.shape
+    for y in range(height + 2 * _PAD):
+        source, row = image[min(max(y - _PAD, 0), height - 1)], padded[y]
+        middle = row[_PAD : _PAD + width]
+        for x in range(width):
+            middle[x] = source[x]
+        for x in range(_PAD):
+            row[x], row[_PAD + width + x] = source[0], source[width - 1]
+    _smooth(padded, 1, line, once)
+    _smooth(once, 2, line, twice)
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _write_planes(stack: Any, v1: Any, v2: Any) -> None:
+    """Write each frame smoothed once and twice."""
+    count, height, width = stack.shape
+    room = _room(height, width)
     for index in range(count):
-        for y in range(height + 2 * _PAD):
-            source = stack[index, min(max(y - _PAD, 0), height - 1)]
-            for x in range(width + 2 * _PAD):
-                padded[y, x] = source[min(max(x - _PAD, 0), width - 1)]
-        _smooth(padded, 1, line, once)
-        _smooth(once, 2, line, twice)
+        _smooth_twice(stack[index], room)
         for y in range(height):
+            v1[index, y] = room[1][y + _PAD, _PAD : _PAD + width]
+            v2[index, y] = room[2][y + _PAD, _PAD : _PAD + width]
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _write_band(stack: Any, band: Any) -> None:
+    """Write each frame smoothed once, less the frame smoothed twice."""
+    count, height, width = stack.shape
+    room = _room(height, width)
+    for index in range(count):
+        _smooth_twice(stack[index], room)
+        for y in range(height):
+            v1 = room[1][y + _PAD, _PAD : _PAD + width]
+            v2 = room[2][y + _PAD, _PAD : _PAD + width]
+            row = band[index, y]
             for x in range(width):
-                v1[index, y, x] = once[y + _PAD, x + _PAD]
-                v2[index, y, x] = twice[y + _PAD, x + _PAD]
+                row[x] = v1[x] - v2[x]

@@ -11,6 +11,7 @@ from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.localize.blocks import fit_spots
 from cellstorm_lib.localize.fit_settings import FitSettings
 from cellstorm_lib.localize.judge import REJECTIONS, judge
+from cellstorm_lib.localize.pixels import PixelResponse
 from cellstorm_lib.localize.search import Candidates
 
 
@@ -30,6 +31,10 @@ class Fits:
         Cramer-Rao bound, one standard deviation.
     log_likelihood_ratio : (N,) float32
         2 ln(saturated likelihood / fitted likelihood) over the pixels that count.
+    out_of_range_px : (N,) int32
+        Pixels of the box in which the camera was saturated or not linear.
+    relative_sensitivity : (N,) float32
+        Sensitivity of the pixels at the spot / mean of all pixels; 1 without a flat field.
     rejected : mapping
         How many candidates were left out, by reason.
     """
@@ -43,6 +48,8 @@ class Fits:
     crlb_x_px: npt.NDArray[np.float32]
     crlb_y_px: npt.NDArray[np.float32]
     log_likelihood_ratio: npt.NDArray[np.float32]
+    out_of_range_px: npt.NDArray[np.int32]
+    relative_sensitivity: npt.NDArray[np.float32]
     rejected: Mapping[str, int]
 
     def __len__(self) -> int:
@@ -55,11 +62,16 @@ def fit_candidates(
     candidates: Candidates,
     calibration: CameraCalibration,
     settings: FitSettings,
+    pixels: PixelResponse | None = None,
 ) -> Fits:
     """Fit every candidate whose box lies in the frame; leave out what cannot be believed.
 
     The photoelectrons of a pixel are Poisson distributed, and its read noise is taken into
-    account as in Huang et al.: the variance is added to both data and model.
+    account as in Huang et al.: the variance is added to both data and model. With pixel maps
+    each pixel has its own offset, gain and variance, and expects the light of spot and
+    background times its own sensitivity, so that neither a noisy pixel nor the slope of a flat
+    field moves a spot. Photons and background are stated as detected: times the sensitivity at
+    the spot, by which they can be divided to compare them across the field.
 
     Parameters
     ----------
@@ -68,9 +80,12 @@ def fit_candidates(
     candidates : Candidates
         Where to fit.
     calibration : CameraCalibration
-        A pixel at its ``saturation_adu`` counts as at least that bright.
+        The camera. A pixel at its ``saturation_adu``, or at the end of its linear range, counts
+        as at least that bright.
     settings : FitSettings
         Box, start and limits.
+    pixels : PixelResponse, optional
+        The camera's pixels, of the frames' size; made from the camera's maps when left out.
 
     References
     ----------
@@ -78,9 +93,10 @@ def fit_candidates(
     Huang et al., Nat. Methods 10, 653 (2013). doi:10.1038/nmeth.2488
     """
     half = settings.box_px // 2
+    pixels = PixelResponse.of(calibration) if pixels is None else pixels
     rows = candidates.rows_inside(frames.shape[1:], half)
     where = np.stack([candidates.index[rows], candidates.row[rows], candidates.column[rows]])
-    spots = fit_spots(frames, where, candidates.offset_px[rows], calibration, settings)
+    spots = fit_spots(frames, where, candidates.offset_px[rows], calibration, settings, pixels)
     reason = judge(spots, where, settings)
     counts = np.bincount(reason, minlength=len(REJECTIONS) + 1)
     rejected = dict(zip(REJECTIONS, map(int, counts[1:]), strict=True))
@@ -97,5 +113,7 @@ def fit_candidates(
         crlb_x_px=np.sqrt(fitted["variance_x"]),
         crlb_y_px=np.sqrt(fitted["variance_y"]),
         log_likelihood_ratio=fitted["log_likelihood_ratio"],
+        out_of_range_px=fitted["out_of_range_px"].astype(np.int32),
+        relative_sensitivity=fitted["relative_sensitivity"],
         rejected=rejected,
     )

@@ -21,6 +21,7 @@ from cellstorm_lib.localize.detector import Detector, make_detector
 from cellstorm_lib.localize.fit import fit_candidates
 from cellstorm_lib.localize.fit_settings import FitSettings
 from cellstorm_lib.localize.judge import REJECTIONS
+from cellstorm_lib.localize.pixels import cropped_to_frames
 from cellstorm_lib.localize.threshold import take_sample
 from cellstorm_lib.recording import FrameChunk, FrameSource
 from cellstorm_lib.tables import FieldOfView, Localizations
@@ -73,6 +74,11 @@ class LocalizeReport:
         Frames on which the threshold was found.
     tainted_frames : int
         Frames that may be wrong because of damage in the file; they are localized too.
+    spots_out_of_range : int
+        Rows with pixels in which the camera was saturated or not linear, see
+        ``out_of_range_px``.
+    pixels_out_of_range : int
+        Those pixels, all rows together.
     frames_per_second : float
         Speed, by the clock.
     """
@@ -88,6 +94,8 @@ class LocalizeReport:
     threshold_mode: str = "automatic"
     sampled_frames: int = 0
     tainted_frames: int = 0
+    spots_out_of_range: int = 0
+    pixels_out_of_range: int = 0
     frames_per_second: float = 0.0
 
 
@@ -121,8 +129,8 @@ def localize(
     source : FrameSource
         The frames.
     calibration : CameraCalibration
-        The camera. Stacks that hold photons already (written by ``cellstorm denoise``) bring
-        their own.
+        The camera. Its pixel maps, if any, are of the full frame or of the region that is read.
+        Stacks that hold photons already (written by ``cellstorm denoise``) bring their own.
     pixel_size_nm : float
         Object-side size of a camera pixel.
     settings : LocalizeSettings, optional
@@ -135,7 +143,9 @@ def localize(
     Returns
     -------
     Localizations
-        One row per spot, in frame order and in reading order within a frame.
+        One row per spot, in frame order and in reading order within a frame. Photons are as
+        detected; with a flat field, the column ``relative_sensitivity`` is what to divide them
+        by to compare spots across the field.
     LocalizeReport
         What was found and what was left out.
 
@@ -146,7 +156,8 @@ def localize(
     RecordingError
         When the frames are smaller than the box that is fitted.
     CalibrationError
-        When the grey values are beyond what the calibrated camera can give.
+        When the grey values are beyond what the calibrated camera can give, or its pixel maps
+        are those of other frames.
     """
     settings = settings or LocalizeSettings()
     thread_count = (os.cpu_count() or 1) if threads is None else threads
@@ -174,7 +185,10 @@ def localize(
         if progress is not None:
             progress(done, total)
     table = Localizations(
-        data=table_of([part.columns for part in parts]),
+        data=table_of(
+            [part.columns for part in parts],
+            has_flat_field=detector.pixels is not None and detector.pixels.has_flat_field,
+        ),
         field=FieldOfView(
             width_px=source.facts.roi.width_px,
             height_px=source.facts.roi.height_px,
@@ -184,6 +198,7 @@ def localize(
             roi_y_px=source.facts.roi.y_px,
         ),
     )
+    out_of_range_px = table.column("out_of_range_px")
     rejected: Counter[str] = Counter(dict.fromkeys(REJECTIONS, 0))
     for part in parts:
         rejected.update(part.rejected)
@@ -200,6 +215,8 @@ def localize(
         threshold_mode=mode,
         sampled_frames=len(sample.frames),
         tainted_frames=sum(part.tainted_frames for part in parts),
+        spots_out_of_range=int(np.count_nonzero(out_of_range_px)),
+        pixels_out_of_range=int(out_of_range_px.sum()),
         frames_per_second=done / max(time.perf_counter() - began, 1e-9),
     )
 
@@ -232,7 +249,7 @@ def _localize_chunk(
 ) -> _Part:
     """Find and fit the molecules of some frames."""
     candidates = detector.candidates(chunk.frames)
-    fits = fit_candidates(chunk.frames, candidates, detector.calibration, settings)
+    fits = fit_candidates(chunk.frames, candidates, detector.calibration, settings, detector.pixels)
     return _Part(
         columns=columns_of_spots(
             chunk,
@@ -280,4 +297,5 @@ def _camera_of(
             f"{calibration.name} was calibrated for {calibration.bit_depth} bits, up to "
             f"{calibration.saturation_adu:.0f}; give a calibration for {facts.bit_depth} bits"
         )
+    calibration = cropped_to_frames(calibration, facts)
     return calibration.for_bit_depth(min(calibration.bit_depth, facts.bit_depth))

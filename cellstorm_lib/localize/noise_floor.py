@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 from scipy.special import erf
 
-from cellstorm_lib.localize.extrema import Extrema
+from cellstorm_lib.localize.extrema import Extrema, ascending
 from cellstorm_lib.localize.filters import wavelet_band
 
 #: Rates are stated per this area: a frame of 256 x 256 pixels.
@@ -116,24 +116,28 @@ def _isolated(
     kernel = _ring_kernel()
     casting = maxima.chosen(maxima.height > _CASTS_RING * np.median(minima.height))
     at_minima = np.empty(len(minima), np.float32)
+    ring = np.empty(shape[1:], np.float32)
+    starts = np.arange(shape[0] + 1, dtype=np.int32)
+    casting_starts = np.searchsorted(casting.index, starts).tolist()
+    minima_starts = np.searchsorted(minima.index, starts).tolist()
     field = []
     for k in range(shape[0]):
-        ring = np.zeros(shape[1:], np.float32)
-        first, last = np.searchsorted(casting.index, [k, k + 1])
-        part = slice(first, last)
+        ring[:] = 0.0
+        part = slice(*casting_starts[k : k + 2])
         _cast(casting.row[part], casting.column[part], casting.height[part], kernel, ring)
-        first, last = np.searchsorted(minima.index, [k, k + 1])
-        at_minima[first:last] = ring[minima.row[first:last], minima.column[first:last]]
-        field.append(ring[margin:-margin:3, margin + k % 3 : -margin : 3].ravel())
+        part = slice(*minima_starts[k : k + 2])
+        at_minima[part] = ring[minima.row[part], minima.column[part]]
+        field.append(ring[margin:-margin:3, margin + k % 3 : -margin : 3].flatten())
     everywhere = np.sort(np.concatenate(field))
-    allowed = _RING_SHARE * minima.height
+    order = ascending(minima.height)
+    depth, at_minima = minima.height[order], at_minima[order]
+    allowed = _RING_SHARE * depth
     free = np.searchsorted(everywhere, allowed, side="right") / len(everywhere)
     is_isolated = (at_minima < allowed) & (free > 0.02)
     if is_isolated.sum() < _LEAST_MINIMA:
         is_isolated, free = np.ones(len(minima), np.bool_), np.ones(len(minima))
-    depth = minima.height[is_isolated].astype(np.float64)
-    order = np.argsort(-depth, kind="stable")
-    return depth[order], 1.0 / free[is_isolated][order]
+    deepest_first = np.flatnonzero(is_isolated)[::-1]
+    return depth[deepest_first].astype(np.float64), 1.0 / free[deepest_first]
 
 
 def _with_tail(depth: _Floats, rate: _Floats) -> tuple[_Floats, _Floats]:

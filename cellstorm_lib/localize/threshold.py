@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cellstorm_lib.localize.afterimages import afterimage_probability
 from cellstorm_lib.localize.detect import DetectSettings
-from cellstorm_lib.localize.extrema import Extrema, find_extrema
+from cellstorm_lib.localize.extrema import Extrema, ascending, find_extrema
 from cellstorm_lib.localize.filters import wavelet_band
 from cellstorm_lib.localize.noise_floor import (
     REFERENCE_AREA_PX,
@@ -39,6 +39,8 @@ _LEAST_ALLOWED_SHARE = 0.1
 #: Nothing fainter is a spot, however quiet the frames: a spot of 0.25 has seven photoelectrons.
 _LEAST_THRESHOLD = 0.25
 _GRID = 600
+#: Pixels that are filtered at once: few enough for the cache.
+_GROUP_PX = 1 << 19
 
 _Floats = npt.NDArray[np.float64]
 
@@ -219,7 +221,7 @@ class _Counted:
     def __init__(
         self, maxima: Extrema, dark: _Floats, floor: NoiseFloor, searched_px: float
     ) -> None:
-        order = np.argsort(maxima.height, kind="stable")
+        order = ascending(maxima.height)
         self._height = maxima.height[order].astype(np.float64)
         self._floor = floor
         unit = REFERENCE_AREA_PX / searched_px
@@ -250,7 +252,7 @@ def _extrema(
 ) -> tuple[Extrema, Extrema, float]:
     """Return maxima and minima of the band-passed sample, and the noise between the spots."""
     maxima, minima, starts, between = [], [], [], []
-    for start, stop in _runs(follows):
+    for start, stop in _groups(follows, most=max(_GROUP_PX // sample[0].size, 1)):
         band = wavelet_band(sample[start:stop])
         maxima.append(find_extrema(band, follows=follows[start:stop]))
         minima.append(find_extrema(band, follows=follows[start:stop], are_minima=True))
@@ -260,10 +262,13 @@ def _extrema(
     return Extrema.joined(maxima, starts), Extrema.joined(minima, starts), noise_photons
 
 
-def _runs(follows: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of frames that follow each other."""
-    starts = np.flatnonzero(~follows)
-    yield from zip(starts.tolist(), [*starts[1:].tolist(), len(follows)], strict=True)
+def _groups(follows: npt.NDArray[np.bool_], *, most: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of about `most` frames that break no run of frames that follow each other."""
+    start = 0
+    for stop in [*np.flatnonzero(~follows)[1:].tolist(), len(follows)]:
+        if stop - start >= most or stop == len(follows):
+            yield start, stop
+            start = stop
 
 
 def _without_frames(photons: float, count: int) -> DetectionThreshold:

@@ -1,14 +1,15 @@
 """The cameras of a project: series to calibrate, numbers stated by hand, and what was measured."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration, read_calibration
 from cellstorm_lib.errors import CalibrationError, SettingsError
-from cellstorm_lib.pixel_maps import PixelMaps
+from cellstorm_lib.files import digest_of
+from cellstorm_lib.pixel_maps import PixelMaps, read_map
 from cellstorm_lib.settings import read_settings
-from cellstorm_lib.video.tiff import read_image
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _STATED = (".json", ".yaml", ".yml")
@@ -118,6 +119,17 @@ class CameraShelf:
         ]
         return tuple(sorted({name for name in entries if _NAME.fullmatch(name)}))
 
+    def look_of(self, name: str) -> str:
+        """Return what changes whenever a file of a camera is added, removed or written anew."""
+        files = [path for path in self.folder.glob(f"{name}.*") if path.suffix.lower() in _STATED]
+        files += [path for path in (self.folder / name).rglob("*") if path.is_file()]
+        looks = []
+        for path in sorted(files):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                looks.append([str(path), status.st_size, status.st_mtime_ns])
+        return digest_of(looks)[:16]
+
     def series(self, name: str) -> CameraSeries | None:
         """Return the series of a camera; None when it is no folder."""
         folder = self.folder / name
@@ -196,9 +208,10 @@ class CameraShelf:
         path = self.flat_fields / f"{name}.tif"
         if not path.exists():
             return calibration
-        values, _ = read_image(path)
         others = calibration.maps.named() if calibration.maps is not None else {}
-        return replace(calibration, maps=PixelMaps(**{**others, "relative_sensitivity": values}))
+        return replace(
+            calibration, maps=PixelMaps(**{**others, "relative_sensitivity": read_map(path)})
+        )
 
 
 def _series_in(folder: Path) -> tuple[Path, ...]:

@@ -1,16 +1,16 @@
 """What a person chose for one recording: camera, pixel size, region."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
 from cellstorm_lib.calibrate.estimate import estimate_camera
-from cellstorm_lib.calibrate.plausible import check_calibration
+from cellstorm_lib.calibrate.plausible import check_calibration, mismatches
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
-from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.recording import FrameSource, RecordingFacts
 from cellstorm_lib.settings import read_settings
 
 
@@ -62,7 +62,8 @@ def calibration_for(
 ) -> tuple[CameraCalibration, tuple[str, ...]]:
     """Return the camera to use for a recording, and what the reader has to know about it.
 
-    A given camera is checked against the frames. Without one, a stack that already holds
+    A given camera is checked against the frames, and its maps, if any, are cut to the field that
+    is read. Without one, a stack that already holds
     photons brings its own scale; otherwise gain and offset are estimated from the frames.
 
     Raises
@@ -73,7 +74,7 @@ def calibration_for(
     facts = source.facts
     if given is not None:
         check_calibration(given, source)
-        return given, ()
+        return _with_maps_of_the_field(given, facts)
     if facts.photons_per_adu is not None:
         stored = CameraCalibration(
             name=facts.name,
@@ -90,6 +91,23 @@ def calibration_for(
         "numbers and uncertainties carry their error. Calibrate the camera to be sure of them."
     )
     return estimated, (note,)
+
+
+def _with_maps_of_the_field(
+    given: CameraCalibration, facts: RecordingFacts
+) -> tuple[CameraCalibration, tuple[str, ...]]:
+    """Return the camera with its maps cut to the field, and what differs from its frames."""
+    remarks = mismatches(given, facts)
+    if given.maps is None:
+        return given, remarks
+    if given.maps.shape != (facts.frame_height_px, facts.frame_width_px):
+        rows, columns = given.maps.shape
+        remark = (
+            f"The pixel maps of {given.name} hold {columns} x {rows} pixels, the frames of "
+            f"{facts.name} {facts.frame_width_px} x {facts.frame_height_px}: the maps are left out."
+        )
+        return replace(given, maps=None), (*remarks, remark)
+    return given.cropped(facts.roi), remarks
 
 
 def pixel_size_for(source: FrameSource, given_nm: float | None) -> float:

@@ -1,16 +1,23 @@
-"""A scene filmed: the simulated phone's frames through a real video encoder."""
+"""A scene filmed: the simulated camera's frames through a real video encoder."""
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_lib.simulate.codec import CodecSettings
 from cellstorm_lib.simulate.record import SimulatedRecording, Stack, simulate_recording
 from cellstorm_lib.simulate.scene import Scene
 from cellstorm_lib.video.tiff import write_stack
 from cellstorm_lib.video.write import EncoderSettings, write_video
+
+
+def encoder_of(codec: CodecSettings, frame_rate_hz: float) -> EncoderSettings:
+    """Return the settings of the encoder that a scene's or a camera's codec stands for."""
+    return EncoderSettings(**asdict(codec), frame_rate_hz=frame_rate_hz)
 
 
 def film_scene(
@@ -20,7 +27,7 @@ def film_scene(
     stacks: Collection[Stack] = ("clean", "camera"),
     progress: Callable[[int, int], None] | None = None,
 ) -> SimulatedRecording:
-    """Simulate a scene and encode it as its codec settings say.
+    """Simulate a scene and encode it as its codec settings say, or write it as a stack.
 
     Parameters
     ----------
@@ -38,15 +45,7 @@ def film_scene(
     ExportError
         When the folder cannot be written.
     """
-    codec = scene.codec
-    encoder = EncoderSettings(
-        codec=codec.codec,
-        bits_per_px=codec.bits_per_px,
-        crf=codec.crf,
-        gop_frames=codec.gop_frames,
-        tune=codec.tune,
-        frame_rate_hz=scene.frame_rate_hz,
-    )
+    encoder = None if scene.codec is None else encoder_of(scene.codec, scene.frame_rate_hz)
 
     def encode(path: Path, frames: Iterable[npt.NDArray[np.uint8]]) -> None:
         write_video(path, frames, encoder)

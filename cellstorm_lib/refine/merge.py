@@ -138,8 +138,9 @@ def merge(
     Position: mean weighted by 1/variance. Uncertainty: that of this mean. Both use independent
     localizations only: one that the codec copied (``is_copied``) repeats the error of the frame
     before; the first of a molecule always counts. ``photons`` is the sum over all detections,
-    copied ones too. ``background_photons``, ``sigma_nm``, ``log_likelihood_ratio`` and
-    ``temporal_difference`` are plain means; ``molecule_probability`` is the largest;
+    copied ones too, and so is ``out_of_range_px``. ``background_photons``, ``sigma_nm``,
+    ``log_likelihood_ratio``, ``temporal_difference`` and ``relative_sensitivity`` are plain
+    means; ``molecule_probability`` is the largest;
     ``is_tainted`` holds if it held once, ``is_copied`` if it held always. ``frame`` and every
     other column, known or not, keep the value of the first localization.
 
@@ -203,6 +204,8 @@ _RULES: Mapping[str, Callable[[_Column, _Column], _Column]] = {
     "sigma_nm": _mean,
     "log_likelihood_ratio": _mean,
     "temporal_difference": _mean,
+    "relative_sensitivity": _mean,
+    "out_of_range_px": np.add.reduceat,
     "molecule_probability": np.maximum.reduceat,
     "is_tainted": np.logical_or.reduceat,
     "is_copied": np.logical_and.reduceat,

@@ -4,6 +4,7 @@ import json
 import platform
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 from cellstorm_lib import __version__
@@ -11,7 +12,14 @@ from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.result import RecordingResult
 from cellstorm_lib.report.headline import duration_text, frame_count
-from cellstorm_lib.report.rows import Row, interval_text, number_text, rows_of, value_text
+from cellstorm_lib.report.rows import (
+    Row,
+    interval_text,
+    number_text,
+    rows_of,
+    value_text,
+    words,
+)
 
 _KINDS = {
     "h264": "H.264 video",
@@ -63,16 +71,24 @@ def recording_rows(result: RecordingResult) -> tuple[Row, ...]:
 
 def camera_rows(calibration: CameraCalibration) -> tuple[Row, ...]:
     """Return the camera with the interval of each measured number."""
-    return tuple(
+    content = calibration.plain()
+    drawn = {"intervals", "transfer", "maps"}
+    numbers = tuple(
         Row(
             name=row.name,
             value=row.value,
             remark=_interval(calibration, name),
         )
-        for name, value in calibration.plain().items()
-        if name != "intervals" and value is not None
+        for name, value in content.items()
+        if name not in drawn and value not in (None, {})
         for row in rows_of({name: value})
     )
+    if calibration.maps is None:
+        return numbers
+    names = ", ".join(words(name).lower() for name in calibration.maps.named())
+    rows, columns = calibration.maps.shape
+    size = f"{columns} x {rows} pixels"
+    return (*numbers, Row(name="Known of each pixel", value=names, remark=size))
 
 
 def is_estimated(calibration: CameraCalibration) -> bool:
@@ -81,8 +97,8 @@ def is_estimated(calibration: CameraCalibration) -> bool:
 
 
 def calibration_text(calibration: CameraCalibration) -> str:
-    """Return the calibration as the text of a CAL.json."""
-    return json.dumps(calibration.plain(), indent=2)
+    """Return the calibration as the text of a CAL.json; maps of pixels are files of their own."""
+    return json.dumps(replace(calibration, maps=None).plain(), indent=2)
 
 
 def version_rows(result: RecordingResult) -> tuple[Row, ...]:

@@ -8,7 +8,9 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from cellstorm_lib import __version__
+from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.pipeline.result import RecordingResult
+from cellstorm_lib.report.camera_curves import photon_transfer_figure
 from cellstorm_lib.report.curves import frame_facts_figure
 from cellstorm_lib.report.facts import (
     calibration_text,
@@ -48,6 +50,7 @@ def recording_page(result: RecordingResult) -> str:
         frames=_frames_drawing(result),
         camera=camera_rows(result.calibration),
         camera_name=result.calibration.name,
+        camera_curve=_camera_drawing(result.calibration),
         is_estimated=is_estimated(result.calibration),
         calibration_text=calibration_text(result.calibration),
         settings=rows_of(result.settings),
@@ -91,6 +94,19 @@ def _environment() -> Environment:
 def _packaged(name: str) -> str:
     """Return a text file that stands beside this module."""
     return files("cellstorm_lib.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _camera_drawing(calibration: CameraCalibration) -> Drawing:
+    """Return the photon transfer curve of a measured camera; nothing for others."""
+    if calibration.transfer is None:
+        return Drawing()
+    return drawing(
+        lambda: photon_transfer_figure(calibration),
+        name="photon-transfer",
+        label="Variance of the grey values against their mean",
+        caption="How the noise grows with the light: the slope is the gain, and where the points "
+        "leave the line the linear range ends.",
+    )
 
 
 def _frames_drawing(result: RecordingResult) -> Drawing:

@@ -1,233 +1,172 @@
-"""From light to the phone's grey values: sensor, then image signal processor."""
+"""A camera: the chain from light to the frames that are recorded, and its own calibration."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.simulate.noise import draw_raw
-from cellstorm_lib.simulate.ranges import about, check_ranges
+from cellstorm_lib.pixel_maps import PixelMaps
+from cellstorm_lib.simulate.develop import black_shading, develop, memory_frames
+from cellstorm_lib.simulate.processing import ProcessingSettings
+from cellstorm_lib.simulate.ranges import about
+from cellstorm_lib.simulate.sensor import (
+    SensorPattern,
+    SensorSettings,
+    mean_dark_e,
+    vignetting,
+)
+from cellstorm_lib.simulate.tone import TOP, linear_range, tone_curve
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorSettings:
-    """The sensor: photons in, raw grey values out.
-
-    The defaults are the HUAWEI P9's monochrome sensor at ISO 3200, as the paper measured it.
-
-    References
-    ----------
-    Diederich et al., arXiv 1804.06244, Table 1 and Supplement B.
-    """
-
-    quantum_efficiency: float = field(
-        default=0.75, metadata=about("photoelectrons per photon", above=0, at_most=1)
-    )
-    gain_e_per_adu: float = field(
-        default=0.34, metadata=about("electrons per raw grey value", above=0)
-    )
-    offset_adu: float = field(
-        default=4.074, metadata=about("mean raw grey value without light", at_least=0)
-    )
-    read_noise_e: float = field(
-        default=1.23, metadata=about("read noise, electrons RMS", at_least=0)
-    )
-    fixed_pattern_e: float = field(
-        default=0.343,
-        metadata=about("spread of the pixels' own offsets, electrons RMS", at_least=0),
-    )
-    bit_depth: int = field(
-        default=12, metadata=about("bits of a raw grey value", at_least=8, at_most=16)
-    )
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-
-    @property
-    def top_adu(self) -> int:
-        """Raw grey value at which a pixel is clipped."""
-        return int(2**self.bit_depth) - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessingSettings:
-    """The image signal processor: raw grey values in, the 8-bit luma of the video out.
-
-    The denoiser is an ideal one that smooths the noise and leaves the image: each axis averages
-    a pixel's noise with its neighbours', so that the noise of neighbours is correlated as stated.
-    """
-
-    black_level_adu: float = field(
-        default=0.0, metadata=about("raw grey value that becomes 0", at_least=0)
-    )
-    noise_correlation_x: float = field(
-        default=0.0,
-        metadata=about(
-            "correlation of noise between neighbours in a row", at_least=0, at_most=0.66
-        ),
-    )
-    noise_correlation_y: float = field(
-        default=0.0,
-        metadata=about(
-            "correlation of noise between neighbours in a column", at_least=0, at_most=0.66
-        ),
-    )
-    adu_per_level: float = field(
-        default=2.0, metadata=about("raw grey values per 8-bit grey value", above=0)
-    )
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
+_GRID = (65, 65)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraSettings:
-    """A phone's camera up to the video encoder."""
+    """A camera up to the video encoder, or up to the raw file."""
 
     name: str = field(default="huawei-p9-video", metadata=about("what to call the camera"))
     sensor: SensorSettings = field(
         default_factory=SensorSettings, metadata=about("photons to raw grey values")
     )
-    processing: ProcessingSettings = field(
-        default_factory=ProcessingSettings, metadata=about("raw grey values to 8 bit")
+    processing: ProcessingSettings | None = field(
+        default_factory=ProcessingSettings,
+        metadata=about("raw grey values to 8 bit; empty: the raw frames are recorded"),
     )
 
+    @property
+    def frame_bit_depth(self) -> int:
+        """Bits of a grey value of the frames that are recorded."""
+        return self.sensor.bit_depth if self.processing is None else 8
 
-def calibration_of(camera: CameraSettings) -> CameraCalibration:
-    """Return the calibration of the 8-bit frames this camera hands to the encoder.
-
-    Read noise and fixed pattern are the sensor's; denoising and the codec lower what a single
-    pixel of the video shows of them. Where the sensor clips its noise at 0, dark pixels are a
-    little brighter than the offset stated here.
-    """
-    sensor, processing = camera.sensor, camera.processing
-    return CameraCalibration(
-        name=camera.name,
-        source="the simulated camera's own settings",
-        offset_adu=(sensor.offset_adu - processing.black_level_adu) / processing.adu_per_level,
-        gain_e_per_adu=sensor.gain_e_per_adu * processing.adu_per_level,
-        read_noise_e=sensor.read_noise_e,
-        fixed_pattern_e=sensor.fixed_pattern_e,
-        bit_depth=8,
-        quantum_efficiency=sensor.quantum_efficiency,
-        linear_to_adu=min(
-            255.0, (sensor.top_adu - processing.black_level_adu) / processing.adu_per_level
-        ),
-    )
+    @property
+    def memory_frames(self) -> int:
+        """Earlier frames that a frame depends on."""
+        return 0 if self.processing is None else memory_frames(self.processing)
 
 
-def draw_pattern(
-    sensor: SensorSettings, *, shape: tuple[int, int], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Return the offset of every pixel against the mean, (Y, X) float32 electrons."""
-    return (rng.standard_normal(shape) * sensor.fixed_pattern_e).astype(np.float32)
-
-
-def expose(
-    expected_e: NDArray[np.float32],
+def recorded_frames(
+    raw: NDArray[np.uint16],
     *,
-    pattern_e: NDArray[np.float32],
-    sensor: SensorSettings,
+    expected_e: NDArray[np.float32],
+    camera: CameraSettings,
+    time_s: NDArray[np.float64],
     seeds: NDArray[np.uint64],
-) -> NDArray[np.uint16]:
-    """Return the sensor's raw frames.
-
-    Parameters
-    ----------
-    expected_e : (N, Y, X) float32
-        Expected photoelectrons: photons already multiplied by the quantum efficiency.
-    pattern_e : (Y, X) float32
-        Fixed pattern from `draw_pattern`.
-    sensor : SensorSettings
-    seeds : (N,) uint64
-        One seed per frame, from `noise.frame_seeds`.
-
-    Returns
-    -------
-    (N, Y, X) uint16
-        Raw grey values, clipped at 0 and at the sensor's top.
-    """
-    return draw_raw(
-        expected_e,
-        pattern_e=pattern_e,
-        offset_adu=sensor.offset_adu,
-        gain_e_per_adu=sensor.gain_e_per_adu,
-        read_noise_e=sensor.read_noise_e,
-        top_adu=sensor.top_adu,
-        seeds=seeds,
-    )
-
-
-def process_raw(
-    raw: NDArray[np.uint16], *, expected_e: NDArray[np.float32], camera: CameraSettings
-) -> NDArray[np.uint8]:
-    """Return the 8-bit frames the image signal processor makes of raw frames.
+    lead: int = 0,
+) -> NDArray[Any]:
+    """Return the frames a camera hands on: raw ones, or developed by its processor.
 
     Parameters
     ----------
     raw : (N, Y, X) uint16
-        Raw grey values from `expose`.
-    expected_e : (N, Y, X) float32
-        Expected photoelectrons of the same frames; tells the ideal denoiser image from noise.
+        From `noise.expose`.
+    expected_e, time_s, seeds, lead
+        As in `develop.develop`.
     camera : CameraSettings
 
     Returns
     -------
-    (N, Y, X) uint8
+    (N - lead, Y, X) uint8, or uint16 for raw frames of more than 8 bits
+    """
+    if camera.processing is None:
+        return raw[lead:].astype(np.uint8 if camera.frame_bit_depth == 8 else np.uint16, copy=False)
+    return develop(
+        raw,
+        expected_e=expected_e,
+        sensor=camera.sensor,
+        processing=camera.processing,
+        time_s=time_s,
+        seeds=seeds,
+        lead=lead,
+    )
+
+
+def calibration_of(
+    camera: CameraSettings, pattern: SensorPattern | None = None
+) -> CameraCalibration:
+    """Return the calibration of the frames this camera records before any codec.
+
+    What it states is true late in a recording, at the frame's mean dark level: the offset is the
+    mean grey value without light (dark electrons included), the gain that of the light of the
+    centre, the linear range where the slope of the tone curve departs by less than
+    2 % from that at the dark level. The read noise is the noise of a pixel without light, RMS
+    over the pixels, hot ones left out: with the shot noise of dark electrons.
+
+    Denoising, sharpening and the codec change what a single pixel of the video shows of noise
+    and pattern; the sensor's are stated. Where the sensor clips its noise at 0, dark pixels are a
+    little brighter than the offset stated. An emCCD's gain counts photoelectrons before their
+    multiplication; a photon transfer curve of it, whose shot noise is doubled, shows half of it.
+
+    Parameters
+    ----------
+    camera : CameraSettings
+    pattern : SensorPattern or None
+        The sensor's pixels; for raw frames, their maps are then part of the calibration.
     """
     sensor, processing = camera.sensor, camera.processing
-    levels = np.empty(raw.shape, np.uint8)
-    _process_raw(
-        raw,
-        expected_e,
-        np.array([sensor.offset_adu, 1.0 / sensor.gain_e_per_adu], np.float32),
-        np.array([processing.black_level_adu, 1.0 / processing.adu_per_level], np.float32),
-        np.float32(neighbour_weight(processing.noise_correlation_x)),
-        np.float32(neighbour_weight(processing.noise_correlation_y)),
-        levels,
+    multiplication = sensor.em_gain or 1.0
+    excess = 1.0 if sensor.em_gain is None else 2.0
+    read_noise_e = sensor.read_noise_e * np.exp(sensor.read_noise_spread**2) / multiplication
+    dark_e = float(mean_dark_e(sensor, _GRID if sensor.glow_e > 0 else (1, 1)).mean())
+    if processing is None:
+        offset_adu = sensor.offset_adu + dark_e * sensor.adu_per_e
+        slope, range_adu = 1.0, (0.0, _top_adu(sensor))
+    else:
+        offset_adu, slope, range_adu = _developed(sensor, processing)
+    maps = None if pattern is None or processing is not None else _maps(sensor, pattern)
+    note = "" if excess == 1.0 else ", whose electron multiplication doubles the shot noise"
+    return CameraCalibration(
+        name=camera.name,
+        source=f"the simulated camera's own settings{note}",
+        offset_adu=offset_adu,
+        gain_e_per_adu=1.0 / (sensor.adu_per_e * slope),
+        read_noise_e=float(np.sqrt(read_noise_e**2 + excess * dark_e)),
+        fixed_pattern_e=sensor.fixed_pattern_e / multiplication,
+        gain_spread=sensor.gain_spread,
+        bit_depth=camera.frame_bit_depth,
+        quantum_efficiency=sensor.quantum_efficiency,
+        linear_from_adu=range_adu[0] if range_adu[0] > 0 else None,
+        linear_to_adu=range_adu[1],
+        frame_width_px=None if maps is None else maps.shape[1],
+        frame_height_px=None if maps is None else maps.shape[0],
+        maps=maps,
     )
-    return levels
 
 
-def neighbour_weight(correlation: float) -> float:
-    """Return the weight a of the kernel [a, 1 - 2a, a] that correlates white noise as stated.
+def _top_adu(sensor: SensorSettings) -> float:
+    """Return the raw grey value at which full well or converter clips."""
+    return sensor.offset_adu + sensor.saturation_e * sensor.adu_per_e
 
-    Neighbours of smoothed noise correlate by 2a (1 - 2a) / ((1 - 2a)^2 + 2a^2), at most 2/3.
+
+def _developed(
+    sensor: SensorSettings, processing: ProcessingSettings
+) -> tuple[float, float, tuple[float, float]]:
+    """Return offset, grey values per raw grey value and linear range of developed frames."""
+    gains_differ = processing.lens_shading_correction > 0 or processing.black_shading_levels != 0
+    grid = _GRID if gains_differ or sensor.glow_e > 0 else (1, 1)
+    per_adu = vignetting(sensor, grid) ** -processing.lens_shading_correction
+    per_adu /= processing.adu_per_level
+    black = black_shading(processing, grid) - processing.black_level_adu * per_adu
+    dark = (sensor.offset_adu + mean_dark_e(sensor, grid) * sensor.adu_per_e) * per_adu + black
+    top = float((_top_adu(sensor) * per_adu + black).min())
+    slope, low, high = linear_range(processing, float(dark.mean()))
+    high = min(high, float(tone_curve(processing, np.array([top]))[0]))
+    offset_adu = float(np.clip(tone_curve(processing, dark), 0.0, TOP).mean())
+    return offset_adu, slope / processing.adu_per_level, (low, high)
+
+
+def _maps(sensor: SensorSettings, pattern: SensorPattern) -> PixelMaps:
+    """Return the maps of raw frames.
+
+    The sensitivity is relative to a mean pixel in the centre, as the scene's photons are.
     """
-    half = 2.0 * correlation + 1.0
-    return (half - float(np.sqrt(1.0 - 2.0 * correlation**2))) / (6.0 * correlation + 4.0)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _process_raw(raw, expected_e, sensor, processing, weight_x, weight_y, levels):  # type: ignore[no-untyped-def]
-    """Smooth each frame's noise along rows, then columns; scale, round and clip."""
-    offset_adu, adu_per_e = sensor
-    black_level_adu, levels_per_adu = processing
-    height, width = raw.shape[1:]
-    image = np.empty((height, width), np.float32)
-    noise = np.empty((height, width), np.float32)
-    along_x = np.empty((height, width), np.float32)
-    half = np.float32(0.5)
-    for frame in range(raw.shape[0]):
-        for row in range(height):
-            for column in range(width):
-                image[row, column] = offset_adu + expected_e[frame, row, column] * adu_per_e
-                noise[row, column] = np.float32(raw[frame, row, column]) - image[row, column]
-            for column in range(width):
-                left, right = max(column - 1, 0), min(column + 1, width - 1)
-                centre = noise[row, column]
-                along_x[row, column] = centre + weight_x * (
-                    noise[row, left] + noise[row, right] - centre - centre
-                )
-        for row in range(height):
-            above, below = max(row - 1, 0), min(row + 1, height - 1)
-            for column in range(width):
-                centre = along_x[row, column]
-                smooth = centre + weight_y * (
-                    along_x[above, column] + along_x[below, column] - centre - centre
-                )
-                grey = (image[row, column] + smooth - black_level_adu) * levels_per_adu + half
-                grey = min(max(grey, np.float32(0.0)), np.float32(255.0))
-                levels[frame, row, column] = np.uint8(grey)
+    multiplication = sensor.em_gain or 1.0
+    excess = 1.0 if sensor.em_gain is None else 2.0
+    read_noise_e = sensor.read_noise_e / multiplication * pattern.read_noise_ratio
+    offset_adu = sensor.offset_adu + pattern.offset_e / sensor.gain_e_per_adu
+    return PixelMaps(
+        offset_adu=(offset_adu + pattern.dark_e * sensor.adu_per_e).astype(np.float32),
+        read_variance_e2=(read_noise_e**2 + excess * pattern.dark_e).astype(np.float32),
+        relative_sensitivity=pattern.response,
+    )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.simulate.ranges import about, check_ranges
+from cellstorm_lib.simulate.tubes import tube_sites
 
 _CHAIN_STEP_NM = 10.0
 _MAX_DYES = 2e7
@@ -16,6 +17,8 @@ _MAX_DYES = 2e7
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilamentSettings:
     """Labelled filaments that run through the field, each a worm-like chain in the plane.
+
+    Filaments lie independently of each other, so they cross.
 
     The defaults are microtubules in cells stained with two antibodies. Their apparent
     persistence length of 30 um is far below the thermal one of millimetres, because the
@@ -81,7 +84,15 @@ def filament_sites(
             rng=rng,
         )
         chain += rng.uniform((0.0, 0.0), (width_nm, height_nm))
-        parts.append(_ring_sites(chain, settings, rng))
+        parts.append(
+            tube_sites(
+                chain[:-1],
+                np.diff(chain, axis=0),
+                labels_per_um=settings.labels_per_um,
+                ring_radius_nm=settings.ring_radius_nm,
+                rng=rng,
+            )
+        )
     return np.concatenate(parts)
 
 
@@ -107,18 +118,3 @@ def worm_like_chain(
     steps = _CHAIN_STEP_NM * np.column_stack([np.cos(direction), np.sin(direction)])
     nodes = np.vstack([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
     return np.asarray(nodes - nodes[len(nodes) // 2])
-
-
-def _ring_sites(
-    chain: NDArray[np.float64], settings: FilamentSettings, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return dyes at chance places along a chain and around its axis, seen from above."""
-    tangents = np.diff(chain, axis=0)
-    length_um = len(tangents) * _CHAIN_STEP_NM / 1000.0
-    count = rng.poisson(settings.labels_per_um * length_um)
-    segment, along = np.divmod(rng.uniform(0.0, len(tangents), count), 1.0)
-    tangent = tangents[segment.astype(np.int64)]
-    normal = np.column_stack([-tangent[:, 1], tangent[:, 0]]) / _CHAIN_STEP_NM
-    sideways_nm = settings.ring_radius_nm * np.cos(rng.uniform(0.0, 2.0 * np.pi, count))
-    on_axis = chain[segment.astype(np.int64)] + along[:, None] * tangent
-    return np.asarray(on_axis + sideways_nm[:, None] * normal)

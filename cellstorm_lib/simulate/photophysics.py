@@ -1,58 +1,14 @@
-"""When each molecule shines: a continuous-time chain of on, dark and bleached."""
+"""When each molecule shines: a continuous-time Markov chain of on, dark and bleached."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.simulate.ranges import about, check_ranges
+from cellstorm_lib.simulate.blinking import BlinkingSettings
 
 _MAX_BLINKS = 1e8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlinkingSettings:
-    """On, dark and bleached as a Markov chain in continuous time.
-
-    On and dark times are exponential. At the end of each on time the molecule bleaches with
-    probability 1 / `blinks`, else it goes dark; so the number of blinks of a molecule is
-    geometric with mean `blinks`.
-    """
-
-    on_ms: float = field(default=75.0, metadata=about("mean on time of a blink", above=0))
-    dark_s: float = field(default=10.0, metadata=about("mean dark time between blinks", above=0))
-    blinks: float = field(
-        default=3.0,
-        metadata=about("mean number of blinks until bleaching", at_least=1, at_most=10_000),
-    )
-    first_blink: Literal["spread", "dark"] = field(
-        default="spread",
-        metadata=about(
-            "'spread': first blinks fall evenly over the recording, as with an activation laser "
-            "turned up to keep the density; 'dark': all start dark, and the density falls"
-        ),
-    )
-    photons_per_frame: float = field(
-        default=1000.0,
-        metadata=about(
-            "mean photons reaching the camera from a molecule that is on for a whole exposure",
-            above=0,
-            at_most=1e7,
-        ),
-    )
-    brightness_cv: float = field(
-        default=0.3,
-        metadata=about(
-            "spread of the molecules' brightness (log-normal): standard deviation / mean",
-            at_least=0,
-            at_most=3,
-        ),
-    )
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,7 +18,7 @@ class Blinks:
     Attributes
     ----------
     molecule : (N,) int64
-        Index of the site that blinks.
+        Index of the dye that blinks.
     start_s, end_s : (N,) float64
         When the molecule goes on and off again.
     """
@@ -92,49 +48,77 @@ class Emissions:
 def draw_blinks(
     molecule_count: int, *, duration_s: float, settings: BlinkingSettings, rng: np.random.Generator
 ) -> Blinks:
-    """Return every blink that starts before `duration_s`.
+    """Return every on time that starts before `duration_s`.
+
+    All molecules go through the chain side by side: one round draws an on time of each that is
+    left, the state it leaves for, and how long it stays there.
 
     Parameters
     ----------
     molecule_count : int
     duration_s : float
-        Length of the recording; it starts at 0, with all molecules dark.
+        Length of the recording; it starts at 0.
     settings : BlinkingSettings
     rng : numpy.random.Generator
 
     Raises
     ------
     SettingsError
-        When the blinks would not fit into memory.
+        When the on times would not fit into memory.
     """
-    cycle_s = settings.dark_s + settings.on_ms / 1000.0
-    blinks_each = min(settings.blinks, 1.0 + duration_s / cycle_s)
-    if molecule_count * blinks_each > _MAX_BLINKS:
-        raise SettingsError(
-            f"a scene may hold {_MAX_BLINKS:.0e} blinks; {molecule_count} dyes with about "
-            f"{blinks_each:.3g} blinks each are too many"
-        )
+    rates_hz = settings.rates_from_on_hz
+    lifetimes_s = settings.dark_lifetimes_s
+    _check_count(molecule_count, duration_s, settings)
+    leaves_by = np.cumsum(rates_hz) / rates_hz.sum()
     molecule = np.arange(molecule_count)
-    if settings.first_blink == "spread":
-        start_s = rng.uniform(0.0, duration_s, molecule_count)
-    else:
-        start_s = rng.exponential(settings.dark_s, molecule_count)
+    start_s = _first_on_s(molecule_count, duration_s, settings, rng)
     rounds = []
     while len(molecule):
         is_seen = start_s < duration_s
         molecule, start_s = molecule[is_seen], start_s[is_seen]
-        end_s = start_s + rng.exponential(settings.on_ms / 1000.0, len(molecule))
+        end_s = start_s + rng.exponential(1.0 / rates_hz.sum(), len(molecule))
         rounds.append((molecule, start_s, end_s))
-        is_left = rng.uniform(size=len(molecule)) >= 1.0 / settings.blinks
+        next_state = np.searchsorted(leaves_by[:-1], rng.uniform(size=len(molecule)), side="right")
+        is_left = next_state > 0
         molecule = molecule[is_left]
-        start_s = end_s[is_left] + rng.exponential(settings.dark_s, len(molecule))
+        start_s = end_s[is_left] + rng.exponential(lifetimes_s[next_state[is_left] - 1])
     return _sorted_by_molecule(rounds)
+
+
+def _check_count(molecule_count: int, duration_s: float, settings: BlinkingSettings) -> None:
+    """Refuse more on times than memory holds."""
+    on_times_per_blink = 1.0 + settings.interruptions_per_blink
+    cycle_s = settings.dark_s + settings.on_ms / 1000.0
+    each = min(settings.blinks, 1.0 + duration_s / cycle_s) * on_times_per_blink
+    if molecule_count * each > _MAX_BLINKS:
+        raise SettingsError(
+            f"a scene may hold {_MAX_BLINKS:.0e} on times; {molecule_count} dyes with about "
+            f"{each:.3g} each are too many"
+        )
+
+
+def _first_on_s(
+    molecule_count: int, duration_s: float, settings: BlinkingSettings, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return when each molecule goes on for the first time; 0 for those that start on."""
+    match settings.first_blink:
+        case "spread":
+            return rng.uniform(0.0, duration_s, molecule_count)
+        case "dark":
+            return rng.exponential(settings.dark_s, molecule_count)
+        case "on":
+            return np.zeros(molecule_count)
+        case "settled":
+            occupied = settings.settled_shares
+            state = rng.choice(len(occupied), molecule_count, p=occupied)
+            wait_s = np.concatenate([[0.0], settings.dark_lifetimes_s])
+            return np.asarray(rng.exponential(wait_s[state]))
 
 
 def _sorted_by_molecule(
     rounds: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]],
 ) -> Blinks:
-    """Return the first, second, ... blinks of all molecules as one list, molecule by molecule."""
+    """Return the first, second, ... on times of all molecules as one list, molecule by molecule."""
     if not rounds:
         return Blinks(molecule=np.zeros(0, np.int64), start_s=np.zeros(0), end_s=np.zeros(0))
     molecule, start_s, end_s = (np.concatenate(column) for column in zip(*rounds, strict=True))
@@ -175,13 +159,18 @@ def expose_blinks(
 
 
 def draw_brightness(
-    molecule_count: int, *, settings: BlinkingSettings, rng: np.random.Generator
+    molecule_count: int,
+    *,
+    settings: BlinkingSettings,
+    exposure_s: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Return each molecule's photons per full exposure, log-normal about the mean."""
     log_variance = np.log1p(settings.brightness_cv**2)
     normal = rng.standard_normal(molecule_count)
     return np.asarray(
-        settings.photons_per_frame * np.exp(np.sqrt(log_variance) * normal - log_variance / 2.0)
+        settings.photons_per_exposure(exposure_s)
+        * np.exp(np.sqrt(log_variance) * normal - log_variance / 2.0)
     )
 
 

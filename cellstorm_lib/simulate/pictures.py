@@ -40,7 +40,8 @@ class MaskSettings:
 
     kind: Literal["mask"] = "mask"
     image: str = field(
-        default="mask.png", metadata=about("image file, relative to the scene's file")
+        default="mask.png",
+        metadata=about("image file, relative to the scene's file", is_file=True),
     )
     sites: int = field(
         default=10_000, metadata=about("number of dyes", at_least=1, at_most=_MAX_SITES)

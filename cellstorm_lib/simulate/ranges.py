@@ -13,6 +13,7 @@ def about(
     above: float | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
+    is_file: bool = False,
 ) -> dict[str, Any]:
     """Return the metadata of a settings field: its meaning, and the range `check_ranges` checks.
 
@@ -22,9 +23,12 @@ def about(
         What the setting is, in the user's words.
     above, at_least, at_most : float, optional
         Limits of the value, in the field's own unit.
+    is_file : bool
+        The value is the path of a file, relative to the scene's.
     """
     limits = {"above": above, "at_least": at_least, "at_most": at_most}
-    return {"about": text, **{name: limit for name, limit in limits.items() if limit is not None}}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    return {"about": text, **given, **({"is_file": True} if is_file else {})}
 
 
 def check_ranges(settings: Any) -> None:

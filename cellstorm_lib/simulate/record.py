@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from cellstorm_lib.camera import write_calibration
 from cellstorm_lib.errors import ExportError
-from cellstorm_lib.simulate.exposure import SensorSettings, calibration_of
+from cellstorm_lib.simulate.exposure import calibration_of
 from cellstorm_lib.simulate.fan_out import fan_out
 from cellstorm_lib.simulate.scene import Scene, write_scene
+from cellstorm_lib.simulate.sensor import SensorSettings
 from cellstorm_lib.simulate.simulate import SimulatedChunk, Simulation, simulate_scene
 from cellstorm_lib.tables import write_emitters
 
@@ -23,7 +24,7 @@ Stack = Literal["clean", "camera"]
 WriteVideo = Callable[[Path, Iterable[NDArray[np.uint8]]], None]
 
 _CHUNK_PX = 4 << 20
-_MOVIE = "movie.mp4"
+_MOVIE, _RAW_MOVIE = "movie.mp4", "movie.ome.tif"
 _STACKS: dict[Stack, str] = {"clean": "clean.ome.tif", "camera": "camera.ome.tif"}
 
 
@@ -48,10 +49,10 @@ class SimulatedRecording:
     Attributes
     ----------
     movie : Path
-        The compressed video.
+        The compressed video; where the scene has no codec, an uncompressed stack of the frames.
     clean_stack, camera_stack : Path or None
-        Expected photoelectrons (uint16, one value being `clean_step_e` of them), and the 8-bit
-        frames before compression; None where not asked for.
+        Expected photoelectrons (uint16, one value being `clean_step_e` of them), and the frames
+        before compression, which without a codec are the movie; None where not asked for.
     truth : Path
         The table of emitters, Parquet.
     drift : Path
@@ -99,7 +100,8 @@ def simulate_recording(
     out_dir : Path
         Made when missing. Files of an earlier simulation in it are replaced.
     write_video : callable
-        Takes a path and (Y, X) uint8 frames, and encodes them as `scene.codec` says.
+        Takes a path and (Y, X) uint8 frames, and encodes them as `scene.codec` says. Not called
+        when that is None.
     write_stack : callable
         Takes a path, (N, Y, X) chunks, ``pixel_size_nm`` and ``description``.
     stacks : collection of {"clean", "camera"}
@@ -116,7 +118,19 @@ def simulate_recording(
     with _filled_whole(Path(out_dir)) as folder:
 
         def write_movie(chunks: Iterator[SimulatedChunk]) -> None:
-            write_video(folder / _MOVIE, _single_frames(chunks, scene.frame_count, progress))
+            told = _told(chunks, scene.frame_count, progress)
+            if scene.codec is not None:
+                write_video(folder / _MOVIE, (frame for chunk in told for frame in chunk.levels))
+            else:
+                write_levels(folder / _RAW_MOVIE, told)
+
+        def write_levels(path: Path, chunks: Iterator[SimulatedChunk]) -> None:
+            write_stack(
+                path,
+                (chunk.levels for chunk in chunks),
+                pixel_size_nm=scene.field.pixel_size_nm,
+                description="grey values of the simulated camera, not compressed",
+            )
 
         def write_clean(chunks: Iterator[SimulatedChunk]) -> None:
             write_stack(
@@ -128,23 +142,24 @@ def simulate_recording(
             )
 
         def write_camera(chunks: Iterator[SimulatedChunk]) -> None:
-            write_stack(
-                folder / _STACKS["camera"],
-                (chunk.levels for chunk in chunks),
-                pixel_size_nm=scene.field.pixel_size_nm,
-                description="grey values of the simulated phone before compression",
-            )
+            write_levels(folder / _STACKS["camera"], chunks)
 
         writers = {"clean": write_clean, "camera": write_camera}
+        if scene.codec is None:
+            del writers["camera"]
         chunks = simulation.chunks(_chunk_frames(scene))
-        fan_out(chunks, [write_movie, *(writers[stack] for stack in _STACKS if stack in stacks)])
+        asked = (writer for stack, writer in writers.items() if stack in stacks)
+        fan_out(chunks, [write_movie, *asked])
         _write_facts(simulation, folder)
-    return _recording_in(Path(out_dir), simulation, stacks)
+    recording = _recording_in(Path(out_dir), simulation, stacks)
+    for name in {_MOVIE, _RAW_MOVIE} - {recording.movie.name}:
+        (Path(out_dir) / name).unlink(missing_ok=True)
+    return recording
 
 
 def clean_step_e(sensor: SensorSettings) -> float:
     """Return the photoelectrons of one value of a clean stack: its top is the sensor's own."""
-    return (sensor.top_adu - sensor.offset_adu) * sensor.gain_e_per_adu / 65535.0
+    return sensor.saturation_e / 65535.0
 
 
 def clean_values(expected_e: NDArray[np.float32], sensor: SensorSettings) -> NDArray[np.uint16]:
@@ -153,14 +168,14 @@ def clean_values(expected_e: NDArray[np.float32], sensor: SensorSettings) -> NDA
     return np.asarray(np.minimum(values, np.float32(65535.0)), np.uint16)
 
 
-def _single_frames(
+def _told(
     chunks: Iterator[SimulatedChunk],
     frame_count: int,
     progress: Callable[[int, int], None] | None,
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the 8-bit frames one by one and report how far the taker of them has come."""
+) -> Iterator[SimulatedChunk]:
+    """Yield the chunks and report how far the taker of them has come."""
     for chunk in chunks:
-        yield from chunk.levels
+        yield chunk
         if progress is not None:
             progress(chunk.first_frame + len(chunk.levels), frame_count)
 
@@ -178,7 +193,8 @@ def _write_facts(simulation: Simulation, folder: Path) -> None:
     )
     write_emitters(simulation.emitters, folder / "truth.parquet")
     drift.to_parquet(folder / "drift.parquet", index=False)
-    write_calibration(calibration_of(simulation.scene.camera), folder / "camera.json")
+    calibration = calibration_of(simulation.scene.camera, simulation.pattern)
+    write_calibration(calibration, folder / "camera.json")
     write_scene(simulation.scene, folder / "scene.yaml")
 
 
@@ -187,11 +203,13 @@ def _recording_in(
 ) -> SimulatedRecording:
     """Return the files and counts of a finished recording."""
     scene = simulation.scene
+    movie = out_dir / (_RAW_MOVIE if scene.codec is None else _MOVIE)
+    camera_stack = movie if scene.codec is None else out_dir / _STACKS["camera"]
     pixels = scene.frame_count * scene.field.width_px * scene.field.height_px
     return SimulatedRecording(
-        movie=out_dir / _MOVIE,
+        movie=movie,
         clean_stack=out_dir / _STACKS["clean"] if "clean" in stacks else None,
-        camera_stack=out_dir / _STACKS["camera"] if "camera" in stacks else None,
+        camera_stack=camera_stack if "camera" in stacks else None,
         truth=out_dir / "truth.parquet",
         drift=out_dir / "drift.parquet",
         camera=out_dir / "camera.json",
@@ -199,7 +217,7 @@ def _recording_in(
         frame_count=scene.frame_count,
         emission_count=len(simulation.emitters),
         molecule_count=int(np.unique(simulation.emitters.column("emitter")).size),
-        bits_per_px=8.0 * (out_dir / _MOVIE).stat().st_size / pixels,
+        bits_per_px=8.0 * movie.stat().st_size / pixels,
     )
 
 

@@ -5,23 +5,30 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.settings import settings_from
+from cellstorm_lib.simulate.background import BackgroundSettings
+from cellstorm_lib.simulate.blinking import BlinkingSettings, blinking_from
+from cellstorm_lib.simulate.cameras import camera_from, refuse_codec_of_raw_frames
+from cellstorm_lib.simulate.codec import CodecSettings
 from cellstorm_lib.simulate.exposure import CameraSettings
 from cellstorm_lib.simulate.filaments import FilamentSettings
-from cellstorm_lib.simulate.illumination import BackgroundSettings, IlluminationSettings
-from cellstorm_lib.simulate.photophysics import BlinkingSettings
-from cellstorm_lib.simulate.pictures import MaskSettings
+from cellstorm_lib.simulate.gaussian import GaussianSpotSettings
+from cellstorm_lib.simulate.illumination import IlluminationSettings
+from cellstorm_lib.simulate.labelling import LabellingSettings
 from cellstorm_lib.simulate.ranges import about, check_ranges
+from cellstorm_lib.simulate.settings_text import settings_text
 from cellstorm_lib.simulate.spot import SpotSettings
 from cellstorm_lib.simulate.stage import StageSettings
-from cellstorm_lib.simulate.structures import STRUCTURES, StructureSettings
+from cellstorm_lib.simulate.structures import StructureSettings
 from cellstorm_lib.tables import FieldOfView
+
+_PARTS_WITH_FILES = ("structure", "spot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,41 +64,6 @@ class FieldSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodecSettings:
-    """How strongly the video is compressed; exactly one of `bits_per_px` and `crf` is given."""
-
-    codec: Literal["h264", "hevc"] = dataclasses.field(
-        default="h264", metadata=about("video standard")
-    )
-    bits_per_px: float | None = dataclasses.field(
-        default=0.4,
-        metadata=about("constant bit rate as bits per pixel and frame", above=0, at_most=20),
-    )
-    crf: int | None = dataclasses.field(
-        default=None,
-        metadata=about(
-            "constant quality instead of a bit rate; higher is worse", at_least=0, at_most=51
-        ),
-    )
-    tune: str | None = dataclasses.field(
-        default=None, metadata=about("'grain': the encoder's preset for grainy pictures; or empty")
-    )
-    gop_frames: int = dataclasses.field(
-        default=21, metadata=about("frames from key frame to key frame", at_least=1, at_most=1000)
-    )
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
-        if (self.bits_per_px is None) == (self.crf is None):
-            raise SettingsError(
-                f"bits_per_px and crf exclude each other and one is needed: leave one empty, "
-                f"got bits_per_px {self.bits_per_px} and crf {self.crf}"
-            )
-        if self.tune not in (None, "grain"):
-            raise SettingsError(f"tune must be grain or empty, got {self.tune!r}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """Sample, microscope, phone and recording. The same scene always gives the same frames."""
 
@@ -115,11 +87,14 @@ class Scene:
     structure: StructureSettings | None = dataclasses.field(
         default_factory=FilamentSettings, metadata=about("what is labelled; empty: nothing")
     )
+    labelling: LabellingSettings = dataclasses.field(
+        default_factory=LabellingSettings, metadata=about("how the structure gets its dyes")
+    )
     blinking: BlinkingSettings = dataclasses.field(
         default_factory=BlinkingSettings, metadata=about("when and how brightly molecules shine")
     )
     spot: SpotSettings = dataclasses.field(
-        default_factory=SpotSettings, metadata=about("the image of a molecule")
+        default_factory=GaussianSpotSettings, metadata=about("the image of a molecule")
     )
     background: BackgroundSettings = dataclasses.field(
         default_factory=BackgroundSettings, metadata=about("light from no molecule")
@@ -133,8 +108,9 @@ class Scene:
     camera: CameraSettings = dataclasses.field(
         default_factory=CameraSettings, metadata=about("sensor and image signal processor")
     )
-    codec: CodecSettings = dataclasses.field(
-        default_factory=CodecSettings, metadata=about("compression of the video")
+    codec: CodecSettings | None = dataclasses.field(
+        default_factory=CodecSettings,
+        metadata=about("compression of the video; empty: an uncompressed stack"),
     )
 
     def __post_init__(self) -> None:
@@ -143,6 +119,12 @@ class Scene:
             raise SettingsError(
                 f"exposure_ms must be at most the frame time of {self.frame_s * 1000:g} ms "
                 f"({self.frame_rate_hz:g} frames per second), got {self.exposure_ms}"
+            )
+        refuse_codec_of_raw_frames(self.camera, self.codec)
+        if self.structure is None and self.background.autofluorescence_share > 0.0:
+            raise SettingsError(
+                "background.autofluorescence_share must be 0 in a scene without structure, which "
+                f"it follows, got {self.background.autofluorescence_share:g}"
             )
 
     @property
@@ -186,22 +168,31 @@ def read_scene(path: Path) -> Scene:
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     try:
-        scene = _scene_from({} if content is None else content)
+        scene = _scene_from({} if content is None else content, folder=path.parent)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
-    return _with_image_beside(scene, path.parent)
+    return _with_files_beside(scene, path.parent)
 
 
 def write_scene(scene: Scene, path: Path) -> None:
-    """Write a scene with all its settings, also those left at their defaults."""
-    text = yaml.safe_dump(plain_scene(scene), sort_keys=False, allow_unicode=True)
+    """Write a scene with all its settings, also those left at their defaults, explained."""
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(settings_text(scene), encoding="utf-8")
 
 
 def plain_scene(scene: Scene) -> dict[str, Any]:
     """Return a scene as plain mappings, texts and numbers, as they stand in its file."""
-    return asdict(scene)
+    plain: dict[str, Any] = _with_lists(asdict(scene))
+    return plain
+
+
+def _with_lists(content: Any) -> Any:
+    """Return plain content with its tuples as lists, as they come out of a file."""
+    if isinstance(content, dict):
+        return {name: _with_lists(value) for name, value in content.items()}
+    if isinstance(content, tuple | list):
+        return [_with_lists(value) for value in content]
+    return content
 
 
 def preset_names() -> tuple[str, ...]:
@@ -223,19 +214,26 @@ def read_preset(name: str) -> Scene:
     return _scene_from(yaml.safe_load(files[name]))
 
 
-def _scene_from(content: Any) -> Scene:
-    """Return a scene from plain content; its structure is of the class that `kind` names."""
-    if not isinstance(content, dict) or content.get("structure") is None:
+def scene_files(scene: Scene) -> dict[str, Path]:
+    """Return the files a scene refers to, by the names of their settings, as structure.image."""
+    return {
+        f"{part}.{entry.name}": Path(getattr(getattr(scene, part), entry.name))
+        for part in _PARTS_WITH_FILES
+        for entry in _file_fields(getattr(scene, part))
+    }
+
+
+def _scene_from(content: Any, *, folder: Path | None = None) -> Scene:
+    """Return a scene from plain content; a dye's and a camera's name stand for their settings."""
+    if not isinstance(content, Mapping):
         return settings_from(Scene, content)
-    structure = content["structure"]
-    if not isinstance(structure, dict) or str(structure.get("kind")) not in STRUCTURES:
-        raise SettingsError(
-            f"structure must hold `kind`, one of {list(STRUCTURES)}, and its settings, "
-            f"got {structure!r}"
-        )
-    kind = STRUCTURES[str(structure["kind"])]
-    scene = settings_from(Scene, {**content, "structure": None})
-    return replace(scene, structure=settings_from(kind, structure, where="structure"))
+    built = dict(content)
+    if "blinking" in content:
+        built["blinking"] = blinking_from(content["blinking"])
+    if "camera" in content:
+        phone = camera_from(content["camera"], folder=folder)
+        built = {"codec": phone.codec} | built | {"camera": phone.camera}
+    return settings_from(Scene, built)
 
 
 def _preset_files() -> Mapping[str, str]:
@@ -248,9 +246,21 @@ def _preset_files() -> Mapping[str, str]:
     }
 
 
-def _with_image_beside(scene: Scene, folder: Path) -> Scene:
-    """Return the scene with its mask image's path resolved against the scene's folder."""
-    if not isinstance(scene.structure, MaskSettings):
-        return scene
-    image = str((folder / scene.structure.image).resolve())
-    return replace(scene, structure=replace(scene.structure, image=image))
+def _with_files_beside(scene: Scene, folder: Path) -> Scene:
+    """Return the scene with the paths of its files resolved against the scene's folder."""
+    for part in _PARTS_WITH_FILES:
+        settings = getattr(scene, part)
+        paths = {
+            entry.name: str((folder / getattr(settings, entry.name)).resolve())
+            for entry in _file_fields(settings)
+        }
+        if paths:
+            scene = replace(scene, **{part: replace(settings, **paths)})
+    return scene
+
+
+def _file_fields(settings: Any) -> list[dataclasses.Field[Any]]:
+    """Return the settings that hold the path of a file."""
+    if settings is None:
+        return []
+    return [entry for entry in dataclasses.fields(settings) if entry.metadata.get("is_file")]

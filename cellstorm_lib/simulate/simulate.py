@@ -2,25 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cellstorm_lib.files import digest_of, digest_of_file
-from cellstorm_lib.simulate.exposure import draw_pattern, expose, process_raw
-from cellstorm_lib.simulate.illumination import background_photons, relative_illumination
-from cellstorm_lib.simulate.noise import frame_seeds
+from cellstorm_lib.simulate.background import background_over_time, background_photons
+from cellstorm_lib.simulate.exposure import recorded_frames
+from cellstorm_lib.simulate.illumination import relative_illumination
+from cellstorm_lib.simulate.labelling import Dyes, label_sites
+from cellstorm_lib.simulate.noise import expose, frame_seeds
 from cellstorm_lib.simulate.photophysics import draw_blinks, draw_brightness, expose_blinks
-from cellstorm_lib.simulate.pictures import MaskSettings
-from cellstorm_lib.simulate.scene import Scene, plain_scene
-from cellstorm_lib.simulate.spot import add_spots
+from cellstorm_lib.simulate.scene import Scene, plain_scene, scene_files
+from cellstorm_lib.simulate.sensor import SensorPattern, draw_pattern
+from cellstorm_lib.simulate.spot import Spot, add_spots, prepared_spot
 from cellstorm_lib.simulate.stage import stage_drift
-from cellstorm_lib.simulate.structures import draw_sites
+from cellstorm_lib.simulate.structures import MARGIN_NM, draw_sites
 from cellstorm_lib.tables import Emitters
 
 _SITES, _BLINKS, _BRIGHTNESS, _BACKGROUND, _DRIFT, _PATTERN, _FRAMES = range(7)
+_LABELS, _FADING, _PROCESSING = 7, 8, 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,14 +38,14 @@ class SimulatedChunk:
         Expected photoelectrons per pixel: molecules and background, no noise.
     raw : (N, Y, X) uint16
         What the sensor reads out.
-    levels : (N, Y, X) uint8
-        What the phone hands to its video encoder.
+    levels : (N, Y, X) uint8 or uint16
+        What the camera hands to its video encoder, or the raw frames it records.
     """
 
     first_frame: int
     expected_e: NDArray[np.float32]
     raw: NDArray[np.uint16]
-    levels: NDArray[np.uint8]
+    levels: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,20 +61,32 @@ class Simulation:
         lies in the field; those just outside are drawn, too.
     drift_nm : (N, 2) float64
         Displacement of the sample in each frame.
+    sites_nm : (S, 2) float64
+        The structure: x and y of every site, before any drift.
+    dyes : Dyes
+        The dyes on them; the truth's `emitter` is an index into these.
     light : pandas.DataFrame
         Like the truth's rows, with those outside the field.
     background_e : (Y, X) float32
-        Expected photoelectrons per frame without molecules.
-    pattern_e : (Y, X) float32
-        Fixed pattern of the sensor.
+        Expected photoelectrons per frame without molecules, before they fade or flicker.
+    background_factor : (N,) float32
+        What becomes of them in each frame.
+    spot : Spot
+        The image of a molecule, ready to be drawn.
+    pattern : SensorPattern
+        What differs from pixel to pixel of the sensor.
     """
 
     scene: Scene
     emitters: Emitters
     drift_nm: NDArray[np.float64]
+    sites_nm: NDArray[np.float64]
+    dyes: Dyes
     light: pd.DataFrame
     background_e: NDArray[np.float32]
-    pattern_e: NDArray[np.float32]
+    background_factor: NDArray[np.float32]
+    spot: Spot
+    pattern: SensorPattern
 
     def chunks(self, size: int = 64) -> Iterator[SimulatedChunk]:
         """Yield all frames in order, `size` at a time; the size never changes what is in them."""
@@ -80,13 +95,26 @@ class Simulation:
 
     def chunk(self, frames: range) -> SimulatedChunk:
         """Return some consecutive frames, the same whichever other frames are made."""
-        scene = self.scene
-        seeds = frame_seeds(scene.seed, frames, stream=_FRAMES)
-        expected_e = self.expected_e(frames)
-        raw = expose(expected_e, pattern_e=self.pattern_e, sensor=scene.camera.sensor, seeds=seeds)
-        levels = process_raw(raw, expected_e=expected_e, camera=scene.camera)
+        camera, seed = self.scene.camera, self.scene.seed
+        lead = min(frames.start, camera.memory_frames)
+        exposed = range(frames.start - lead, frames.stop)
+        expected_e = self.expected_e(exposed)
+        raw = expose(
+            expected_e,
+            pattern=self.pattern,
+            sensor=camera.sensor,
+            seeds=frame_seeds(seed, exposed, stream=_FRAMES),
+        )
+        levels = recorded_frames(
+            raw,
+            expected_e=expected_e,
+            camera=camera,
+            time_s=np.array(exposed) * self.scene.frame_s,
+            seeds=frame_seeds(seed, exposed, stream=_PROCESSING),
+            lead=lead,
+        )
         return SimulatedChunk(
-            first_frame=frames.start, expected_e=expected_e, raw=raw, levels=levels
+            first_frame=frames.start, expected_e=expected_e[lead:], raw=raw[lead:], levels=levels
         )
 
     def expected_e(self, frames: range) -> NDArray[np.float32]:
@@ -95,14 +123,15 @@ class Simulation:
         all_frames = self.light["frame"].to_numpy()
         rows = slice(*np.searchsorted(all_frames, [frames.start, frames.stop]))
         light = self.light.iloc[rows]
-        expected_e = np.repeat(self.background_e[None], len(frames), axis=0)
+        factor = self.background_factor[frames.start : frames.stop, None, None]
+        expected_e = self.background_e * factor
         add_spots(
             expected_e,
             frame=all_frames[rows] - frames.start,
             x_px=light["x_nm"].to_numpy() / pixel_size_nm,
             y_px=light["y_nm"].to_numpy() / pixel_size_nm,
             photons=light["photons"].to_numpy(),
-            sigma_px=self.scene.spot.sigma_px,
+            spot=self.spot,
         )
         return expected_e
 
@@ -119,15 +148,38 @@ def simulate_scene(scene: Scene) -> Simulation:
         Its seed decides all chance.
     """
     drift_nm = stage_drift(scene.stage, frame_count=scene.frame_count, rng=_rng(scene.seed, _DRIFT))
-    light = _draw_light(scene, drift_nm)
+    sites_nm = draw_sites(
+        scene.structure,
+        width_nm=scene.field.width_nm,
+        height_nm=scene.field.height_nm,
+        rng=_rng(scene.seed, _SITES),
+    )
+    dyes = label_sites(
+        sites_nm,
+        settings=scene.labelling,
+        low_nm=(-MARGIN_NM, -MARGIN_NM),
+        high_nm=(scene.field.width_nm + MARGIN_NM, scene.field.height_nm + MARGIN_NM),
+        rng=_rng(scene.seed, _LABELS),
+    )
+    light = _draw_light(scene, dyes, drift_nm)
     shape = (scene.field.height_px, scene.field.width_px)
+    background_factor = background_over_time(
+        scene.background,
+        frame_count=scene.frame_count,
+        frame_s=scene.frame_s,
+        rng=_rng(scene.seed, _FADING),
+    )
     return Simulation(
         scene=scene,
         emitters=_emitters_in_field(scene, light),
         drift_nm=drift_nm,
+        sites_nm=sites_nm,
+        dyes=dyes,
         light=light,
-        background_e=_background_e(scene, shape),
-        pattern_e=draw_pattern(scene.camera.sensor, shape=shape, rng=_rng(scene.seed, _PATTERN)),
+        background_e=_background_e(scene, shape, sites_nm),
+        background_factor=background_factor.astype(np.float32),
+        spot=prepared_spot(scene.spot, pixel_size_nm=scene.field.pixel_size_nm),
+        pattern=draw_pattern(scene.camera.sensor, shape=shape, rng=_rng(scene.seed, _PATTERN)),
     )
 
 
@@ -136,16 +188,11 @@ def _rng(seed: int, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
 
 
-def _draw_light(scene: Scene, drift_nm: NDArray[np.float64]) -> pd.DataFrame:
-    """Return which molecule sends how many photoelectrons from where, frame by frame."""
-    sites_nm = draw_sites(
-        scene.structure,
-        width_nm=scene.field.width_nm,
-        height_nm=scene.field.height_nm,
-        rng=_rng(scene.seed, _SITES),
-    )
+def _draw_light(scene: Scene, dyes: Dyes, drift_nm: NDArray[np.float64]) -> pd.DataFrame:
+    """Return which dye sends how many photoelectrons from where, frame by frame."""
+    count = len(dyes.site)
     blinks = draw_blinks(
-        len(sites_nm),
+        count,
         duration_s=scene.frame_count * scene.frame_s,
         settings=scene.blinking,
         rng=_rng(scene.seed, _BLINKS),
@@ -157,9 +204,12 @@ def _draw_light(scene: Scene, drift_nm: NDArray[np.float64]) -> pd.DataFrame:
         exposure_s=scene.exposure_s,
     )
     brightness = draw_brightness(
-        len(sites_nm), settings=scene.blinking, rng=_rng(scene.seed, _BRIGHTNESS)
+        count,
+        settings=scene.blinking,
+        exposure_s=scene.exposure_s,
+        rng=_rng(scene.seed, _BRIGHTNESS),
     )
-    position_nm = sites_nm[emissions.molecule] + drift_nm[emissions.frame]
+    position_nm = dyes.position_nm[emissions.molecule] + drift_nm[emissions.frame]
     shine = relative_illumination(
         scene.illumination,
         position_nm[:, 0],
@@ -190,19 +240,21 @@ def _emitters_in_field(scene: Scene, light: pd.DataFrame) -> Emitters:
         "scene": plain_scene(scene),
         "scene_digest": digest_of(scene),
         "seed": scene.seed,
+        "file_digests": {name: digest_of_file(path) for name, path in scene_files(scene).items()},
     }
-    if isinstance(scene.structure, MaskSettings):
-        provenance["image_digest"] = digest_of_file(Path(scene.structure.image))
     return Emitters(data=light[is_inside], field=scene.field_of_view, provenance=provenance)
 
 
-def _background_e(scene: Scene, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _background_e(
+    scene: Scene, shape: tuple[int, int], sites_nm: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """Return the photoelectrons of the background: its glow under the laser's profile."""
     pixel_size_nm = scene.field.pixel_size_nm
     glow = background_photons(
         scene.background,
         shape=shape,
         pixel_size_nm=pixel_size_nm,
+        sites_nm=sites_nm,
         rng=_rng(scene.seed, _BACKGROUND),
     )
     rows, columns = np.indices(shape).astype(np.float64)

@@ -1,30 +1,32 @@
-"""The light of molecules on the pixels: Gaussian spots integrated over each pixel."""
+"""The light of molecules on the pixels: the point spread functions a scene can have."""
 
-import math
-from dataclasses import dataclass, field
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cellstorm_lib.simulate.ranges import about, check_ranges
+from cellstorm_lib.simulate.airy import AirySpotSettings, airy_image
+from cellstorm_lib.simulate.gaussian import GaussianSpotSettings, add_gaussians
+from cellstorm_lib.simulate.spot_kernel import SpotKernel, add_kernels, kernel_of
+from cellstorm_lib.simulate.spot_table import TableSpotSettings, table_image
 
-_RADIUS_SIGMAS = 6.0
+SpotSettings = GaussianSpotSettings | AirySpotSettings | TableSpotSettings
+
+#: A point spread function ready to be drawn.
+Spot = GaussianSpotSettings | SpotKernel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpotSettings:
-    """The point spread function: a Gaussian."""
+def prepared_spot(settings: SpotSettings, *, pixel_size_nm: float) -> Spot:
+    """Return a point spread function ready to be drawn on pixels of a size.
 
-    sigma_px: float = field(
-        default=1.3,
-        metadata=about(
-            "standard deviation of a molecule's image, in camera pixels", at_least=0.2, at_most=50
-        ),
-    )
-
-    def __post_init__(self) -> None:
-        check_ranges(self)
+    Raises
+    ------
+    SettingsError
+        When the spot is too large or its table cannot be used.
+    """
+    if isinstance(settings, GaussianSpotSettings):
+        return settings
+    if isinstance(settings, AirySpotSettings):
+        return kernel_of(airy_image(settings, pixel_size_nm=pixel_size_nm))
+    return kernel_of(table_image(settings, pixel_size_nm=pixel_size_nm))
 
 
 def add_spots(
@@ -34,11 +36,9 @@ def add_spots(
     x_px: NDArray[np.float64],
     y_px: NDArray[np.float64],
     photons: NDArray[np.float64],
-    sigma_px: float,
+    spot: Spot,
 ) -> None:
     """Add the expected light of molecules to frames, in place.
-
-    Each spot is drawn to 6 sigma; what lies beyond is 4e-9 of its light.
 
     Parameters
     ----------
@@ -50,40 +50,12 @@ def add_spots(
         Position; pixel ``[0, 0]`` spans 0 to 1, so its centre is at 0.5. May lie outside.
     photons : (M,) float64
         Photons of the whole spot, including those falling outside the frame.
-    sigma_px : float
-        Standard deviation of the point spread function.
-
-    References
-    ----------
-    Smith et al., Nat. Methods 7, 373 (2010). doi:10.1038/nmeth.1449
+    spot : GaussianSpotSettings or SpotKernel
+        From `prepared_spot`.
     """
-    _add_spots(frames, frame, x_px, y_px, photons, float(sigma_px))
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_spots(frames, frame, x_px, y_px, photons, sigma_px):  # type: ignore[no-untyped-def]
-    """Add every spot row by row; both axes are separable."""
-    height, width = frames.shape[1:]
-    radius = math.ceil(_RADIUS_SIGMAS * sigma_px)
-    row_share = np.empty(2 * radius + 1, np.float32)
-    column_share = np.empty(2 * radius + 1, np.float32)
-    for spot in range(len(frame)):
-        top = math.floor(y_px[spot]) - radius
-        left = math.floor(x_px[spot]) - radius
-        _pixel_shares(row_share, y_px[spot] - top, sigma_px)
-        _pixel_shares(column_share, x_px[spot] - left, sigma_px)
-        for row in range(max(top, 0), min(top + len(row_share), height)):
-            light = np.float32(photons[spot]) * row_share[row - top]
-            for column in range(max(left, 0), min(left + len(column_share), width)):
-                frames[frame[spot], row, column] += light * column_share[column - left]
-
-
-@numba.njit(cache=True, nogil=True)
-def _pixel_shares(shares, centre_px, sigma_px):  # type: ignore[no-untyped-def]
-    """Fill in the share of a unit Gaussian that each pixel of one axis collects."""
-    scale = 1.0 / (math.sqrt(2.0) * sigma_px)
-    lower = math.erf((0.0 - centre_px) * scale)
-    for pixel in range(len(shares)):
-        upper = math.erf((pixel + 1.0 - centre_px) * scale)
-        shares[pixel] = 0.5 * (upper - lower)
-        lower = upper
+    if isinstance(spot, GaussianSpotSettings):
+        add_gaussians(
+            frames, frame=frame, x_px=x_px, y_px=y_px, photons=photons, sigma_px=spot.sigma_px
+        )
+    else:
+        add_kernels(frames, frame=frame, x_px=x_px, y_px=y_px, photons=photons, kernel=spot)

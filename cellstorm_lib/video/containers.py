@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-#: Kinds of recordings; ``mov`` and ``matroska`` are the demuxers' names for MP4/MOV and MKV.
-Container = Literal["mov", "matroska", "tiff", "sif", "dax", "raw"]
+#: Kinds of recordings; ``mov`` and ``matroska`` are the demuxers' names for MP4/MOV and MKV,
+#: ``camera_raw`` stands for the makers' own raw files, which are told apart only to be refused.
+Container = Literal["mov", "matroska", "tiff", "dng", "sif", "dax", "raw", "camera_raw"]
 
 _MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -14,6 +15,13 @@ _EBML_START = b"\x1a\x45\xdf\xa3"
 _SEGMENT_START = b"\x18\x53\x80\x67"
 _SIF_START = b"Andor Technology Multi-Channel File"
 _NAMED_ONLY: dict[str, Container] = {".dax": "dax", ".raw": "raw"}
+_CAMERA_RAW_STARTS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb")
+#: Raw files that are TIFF files with the maker's own tags; only the ending tells.
+_CAMERA_RAW_ENDINGS = {
+    ".3fr", ".arw", ".cr2", ".dcr", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos", ".nef", ".nrw",
+    ".pef", ".rwl", ".sr2", ".srf", ".srw",
+}  # fmt: skip
+_DNG_VERSION_TAG = 50706
 
 
 def container_of(path: Path) -> Container | None:
@@ -23,15 +31,39 @@ def container_of(path: Path) -> Container | None:
     """
     with path.open("rb") as stream:
         start = stream.read(64)
+        if start.startswith(_TIFF_STARTS):
+            return _kind_of_tiff(stream, start, path.suffix.lower())
+    if start.startswith(_CAMERA_RAW_STARTS) or start[4:12] == b"ftypcrx ":
+        return "camera_raw"
     if start[4:8] in _MOV_BOXES:
         return "mov"
     if start.startswith(_EBML_START):
         return "matroska"
-    if start.startswith(_TIFF_STARTS):
-        return "tiff"
     if start.startswith(_SIF_START):
         return "sif"
     return _NAMED_ONLY.get(path.suffix.lower())
+
+
+def _kind_of_tiff(stream: BinaryIO, start: bytes, ending: str) -> Container:
+    """Tell raw files that begin like TIFF from plain TIFF files."""
+    if _DNG_VERSION_TAG in _first_tags(stream, start):
+        return "dng"
+    if start[8:10] == b"CR" or ending in _CAMERA_RAW_ENDINGS:
+        return "camera_raw"
+    return "tiff"
+
+
+def _first_tags(stream: BinaryIO, start: bytes) -> set[int]:
+    """Return the numbers of the tags in the first directory of a TIFF file; of a BigTIFF, none."""
+    order = "<" if start.startswith(b"II") else ">"
+    if len(start) < 8 or struct.unpack_from(order + "H", start, 2) != (42,):
+        return set()
+    stream.seek(struct.unpack_from(order + "I", start, 4)[0])
+    (count,) = struct.unpack(order + "H", stream.read(2).ljust(2, b"\0"))
+    entries = stream.read(12 * count)
+    return {
+        struct.unpack_from(order + "H", entries, at)[0] for at in range(0, len(entries) - 11, 12)
+    }
 
 
 def box_names(path: Path) -> list[str]:

@@ -8,6 +8,7 @@ from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.recording import Roi
 from cellstorm_lib.video.containers import Container, container_of
 from cellstorm_lib.video.dax import open_dax, open_raw
+from cellstorm_lib.video.dng import open_dng
 from cellstorm_lib.video.field import chosen_frames
 from cellstorm_lib.video.loss import refuse_damaged
 from cellstorm_lib.video.sif import open_sif
@@ -18,6 +19,7 @@ from cellstorm_lib.video.video_file import open_video
 
 _STACKS: dict[Container, Callable[..., StackSource]] = {
     "tiff": open_tiff,
+    "dng": open_dng,
     "sif": open_sif,
     "dax": open_dax,
     "raw": open_raw,
@@ -25,6 +27,7 @@ _STACKS: dict[Container, Callable[..., StackSource]] = {
 _ENDINGS = {
     ".mp4": "a video", ".mov": "a video", ".m4v": "a video", ".mkv": "a video",
     ".tif": "a TIFF file", ".tiff": "a TIFF file", ".sif": "an Andor SIF file",
+    ".dng": "a DNG raw file",
 }  # fmt: skip
 
 
@@ -37,7 +40,7 @@ def open_recording(
     """Open a recording of any kind; what it is is told by its content, not by its name.
 
     Read are H.264 and HEVC video in MP4, MOV and MKV; TIFF, BigTIFF, OME-TIFF and ImageJ stacks;
-    .dax with .inf; Picasso's .raw with .yaml; Andor .sif.
+    DNG raw files; .dax with .inf; Picasso's .raw with .yaml; Andor .sif.
 
     Parameters
     ----------
@@ -74,6 +77,11 @@ def open_recording(
     return source
 
 
+def named_kind(path: Path) -> str | None:
+    """Return what the ending of a name promises, in words; None when it promises nothing."""
+    return _ENDINGS.get(path.suffix.lower())
+
+
 def _container_of(path: Path) -> Container:
     """Return the kind of a file, or say why it is no recording."""
     if path.is_dir():
@@ -90,9 +98,14 @@ def _container_of(path: Path) -> Container:
         raise RecordingError(
             f"{path} cannot be read: {error.strerror}; check that you may read it"
         ) from error
+    if container == "camera_raw":
+        raise RecordingError(
+            f"{path} is the raw file of a camera's maker, but of raw files only DNG is read; "
+            "convert it to DNG without demosaicing (as Adobe's DNG Converter does)"
+        )
     if container is not None:
         return container
-    named = _ENDINGS.get(path.suffix.lower())
+    named = named_kind(path)
     if named:
         raise RecordingError(
             f"{path} is named like {named}, but does not begin like one; it is damaged or was "
@@ -100,5 +113,5 @@ def _container_of(path: Path) -> Container:
         )
     raise RecordingError(
         f"{path} is no recording that can be read; expected is H.264 or HEVC video (.mp4, .mov, "
-        ".mkv), a TIFF stack, .dax with .inf, or .sif"
+        ".mkv), a TIFF stack, a DNG raw file, .dax with .inf, or .sif"
     )

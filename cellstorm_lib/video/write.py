@@ -34,6 +34,16 @@ _REPRODUCIBLE = {
     "h264": "threads=1",
     "hevc": "open-gop=0:pools=none:frame-threads=1:wpp=0:log-level=none",
 }
+_RANGES = {
+    "crf": (0, 51),
+    "qp": (0, 51),
+    "gop_frames": (1, 10_000),
+    "b_frames": (0, 16),
+    "ip_ratio": (0.5, 10),
+    "buffer_s": (0.02, 100),
+    "qp_min": (0, 51),
+    "qp_max": (0, 51),
+}
 _COLOURS = "colorprim=bt709:transfer=bt709:colormatrix=bt709"
 
 
@@ -67,6 +77,14 @@ class EncoderSettings:
         The encoder's own trade of effort for size.
     tune : str or None
         The encoder's own adaptation to a kind of pictures, as ``grain``.
+    ip_ratio : float
+        Quantiser step of predicted frames / that of key frames.
+    buffer_s : float
+        Seconds over which the bit rate is kept: the size of the decoder's buffer.
+    qp_min, qp_max : int
+        Range of quantisers the encoder may choose from.
+    extra_params : str
+        Further parameters of x264 or x265, ``name=value:name=value``; they win over all others.
     """
 
     codec: Codec = field(default="h264", metadata={"about": "video standard"})
@@ -89,6 +107,17 @@ class EncoderSettings:
     )
     preset: str = field(default="veryfast", metadata={"about": "effort of the encoder"})
     tune: str | None = field(default=None, metadata={"about": "kind of pictures, as grain"})
+    ip_ratio: float = field(
+        default=1.4, metadata={"about": "quantiser step of predicted / of key frames"}
+    )
+    buffer_s: float = field(
+        default=1.0, metadata={"about": "seconds over which the bit rate is kept"}
+    )
+    qp_min: int = field(default=0, metadata={"about": "finest quantiser"})
+    qp_max: int = field(default=51, metadata={"about": "coarsest quantiser"})
+    extra_params: str = field(
+        default="", metadata={"about": "further parameters of the encoder, name=value:..."}
+    )
 
     def __post_init__(self) -> None:
         if self.codec not in get_args(Codec):
@@ -99,12 +128,10 @@ class EncoderSettings:
             raise SettingsError(
                 f"bits_per_px must be above 0 unless crf or qp is given, got {self.bits_per_px}"
             )
-        for name, low, high in (("crf", 0, 51), ("qp", 0, 51), ("gop_frames", 1, 10_000)):
+        for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise SettingsError(f"{name} must be {low} to {high}, got {value}")
-        if not 0 <= self.b_frames <= 16:
-            raise SettingsError(f"b_frames must be 0 to 16, got {self.b_frames}")
+                raise SettingsError(f"{name} must be {low:g} to {high:g}, got {value}")
         if not 0 < self.frame_rate_hz <= 10_000:
             raise SettingsError(
                 f"frame_rate_hz must be above 0 and at most 10000, got {self.frame_rate_hz}"
@@ -208,8 +235,9 @@ def _strength(settings: EncoderSettings, pixels_per_s: float) -> dict[str, str]:
         return {"crf": str(settings.crf)}
     if settings.qp is not None:
         return {"qp": str(settings.qp)}
-    rate = str(round((settings.bits_per_px or 0) * pixels_per_s))
-    return {"b": rate, "maxrate": rate, "bufsize": rate}
+    rate = (settings.bits_per_px or 0) * pixels_per_s
+    buffer = str(round(rate * settings.buffer_s))
+    return {"b": str(round(rate)), "maxrate": str(round(rate)), "bufsize": buffer}
 
 
 def _params(settings: EncoderSettings) -> Iterator[str]:
@@ -220,8 +248,15 @@ def _params(settings: EncoderSettings) -> Iterator[str]:
         yield _PHONE_TOOLS[settings.codec]
     if settings.codec == "hevc" and settings.qp == 0:
         yield "lossless=1"
+    yield f"ipratio={settings.ip_ratio:g}"
+    if settings.qp_min > 0:
+        yield f"qpmin={settings.qp_min}"
+    if settings.qp_max < 51:
+        yield f"qpmax={settings.qp_max}"
     yield _COLOURS
     yield _REPRODUCIBLE[settings.codec]
+    if settings.extra_params:
+        yield settings.extra_params
 
 
 def _pixel_format(settings: EncoderSettings) -> str:

@@ -21,12 +21,28 @@ class Inner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Round:
+    kind: Literal["round"] = "round"
+    radius_nm: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square:
+    kind: Literal["square"] = "square"
+    side_nm: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outer:
     method: Literal["a", "b"] = "a"
     inner: Inner = field(default_factory=Inner)
     keep: str = ""
     is_on: bool = True
     tune: Literal["grain"] | None = None
+    boxes: tuple[Inner, ...] = ()
+    widths_nm: tuple[float, ...] = (1.0,)
+    limits: tuple[int, float] = (1, 2.0)
+    shape: Round | Square | None = field(default_factory=Round)
 
 
 def test_what_is_not_named_keeps_its_default() -> None:
@@ -38,9 +54,41 @@ def test_what_is_not_named_keeps_its_default() -> None:
     assert settings_from(Outer, {"tune": "grain"}).tune == "grain"
 
 
+def test_lists_become_tuples_of_their_settings() -> None:
+    content = {"boxes": [{"box_px": 9}, {}], "widths_nm": [1, 2.5], "limits": [3, 4]}
+    built = settings_from(Outer, content)
+    assert built == Outer(boxes=(Inner(box_px=9), Inner()), widths_nm=(1.0, 2.5), limits=(3, 4.0))
+    assert isinstance(built.widths_nm[0], float)
+    assert settings_from(Outer, {"boxes": []}).boxes == ()
+
+
+def test_kind_chooses_among_settings_and_the_first_is_meant_without_it() -> None:
+    square = settings_from(Outer, {"shape": {"kind": "square", "side_nm": 3}})
+    assert square.shape == Square(side_nm=3.0)
+    assert settings_from(Outer, {"shape": {"radius_nm": 5}}).shape == Round(radius_nm=5.0)
+    assert settings_from(Outer, {"shape": None}).shape is None
+
+
+def test_settings_that_are_built_already_are_taken_as_they_are() -> None:
+    built = settings_from(Outer, {"inner": Inner(box_px=5), "shape": Square(), "boxes": (Inner(),)})
+    assert built == Outer(inner=Inner(box_px=5), shape=Square(), boxes=(Inner(),))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ({"boxes": {}}, "boxes must be a list, got {}"),
+        ({"limits": [1]}, r"limits must be a list of 2, got \[1\]"),
+        ({"limits": [1.5, 1]}, r"limits\[0\] must be int, got 1.5"),
+        ({"boxes": [{}, {"box_px": 1}]}, r"boxes\[1\]\.box_px must be 3 or more, got 1"),
+        ({"widths_nm": [1, "x"]}, r"widths_nm\[1\] must be float, got 'x'"),
+        (
+            {"shape": {"kind": "oval"}},
+            r"shape\.kind must be one of \['round', 'square'\], got 'oval'",
+        ),
+        ({"shape": {"kind": ["round"]}}, r"shape\.kind must be one of"),
+        ({"shape": {"side_nm": 1}}, r"unknown setting shape\.side_nm; known are .*radius_nm"),
+        ({"shape": "round"}, "shape must be names with values, got 'round'"),
         ({"boxx": 1}, "unknown setting boxx; known are"),
         ({"inner": {"box": 1}}, "unknown setting inner.box; known are"),
         ({"inner": {"box_px": 1.5}}, "inner.box_px must be int, got 1.5"),

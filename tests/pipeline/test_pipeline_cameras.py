@@ -8,7 +8,7 @@ import pytest
 from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration, write_calibration
 from cellstorm_lib.errors import CalibrationError, SettingsError
 from cellstorm_lib.pipeline.cameras import CameraShelf
-from cellstorm_lib.video.tiff import write_image
+from cellstorm_lib.pixel_maps import write_map
 
 PHONE = CameraCalibration(
     name="phone", source="measured", offset_adu=2.0, gain_e_per_adu=0.7, read_noise_e=1.5
@@ -90,7 +90,7 @@ def test_only_one_dark_video_is_taken(shelf: CameraShelf) -> None:
 def test_a_measured_flat_field_comes_with_the_camera(shelf: CameraShelf) -> None:
     write_calibration(PHONE, shelf.folder / "phone.json")
     flat = np.linspace(0.9, 1.1, 12, dtype=np.float32).reshape(3, 4)
-    write_image(shelf.flat_fields / "phone.tif", flat, pixel_size_nm=1.0)
+    write_map(flat, shelf.flat_fields / "phone.tif")
     camera = shelf.camera("phone")
     assert camera.maps is not None
     np.testing.assert_array_equal(camera.maps.relative_sensitivity, flat)

@@ -7,8 +7,9 @@ from localize_scenes import assert_honest, shares
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from cellstorm_lib.localize import kernels
+from cellstorm_lib.localize import kernels, kernels_by_pixel
 from cellstorm_lib.localize.kernels import CLIPPED, LANES, STATE, UNUSED
+from cellstorm_lib.localize.kernels_by_pixel import PLANES
 
 NOISE = 2.25
 NEVER = np.float32(1e30)
@@ -210,6 +211,16 @@ def test_the_loops_over_lanes_are_vector_instructions(side):
     fresh["_add_up"](sums, w, known, box)
     fresh["_solve"](sums, limits[3])
     fresh["_move"](w, sums, box, camera[0], limits)
+    planes = np.ones(PLANES * pixels, np.float32)
+    by_pixel = {
+        name: kernels.njit(nogil=True, fastmath=True, error_model="numpy")(function.py_func)
+        for name, function in vars(kernels_by_pixel).items()
+        if name in {"_weigh_by_pixel", "_weigh_out_of_range"}
+    }
+    for function in by_pixel.values():
+        function(known, w, planes, box)
+    fresh |= by_pixel
+    assert len(fresh) == 8
     for name, function in fresh.items():
         assembly = function.inspect_asm(function.signatures[0])
         packed = len(re.findall(r"\bv?(?:mul|add|sub|fn?madd\d+|fmsub\d+|max|min)ps\b", assembly))

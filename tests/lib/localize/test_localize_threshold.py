@@ -3,11 +3,13 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from cellstorm_lib.localize.afterimages import afterimage_probability
 from cellstorm_lib.localize.detect import DetectSettings
-from cellstorm_lib.localize.extrema import find_extrema
+from cellstorm_lib.localize.extrema import ascending, find_extrema
 from cellstorm_lib.localize.filters import wavelet_band
 from cellstorm_lib.localize.noise_floor import measure_noise_floor
 from cellstorm_lib.localize.threshold import calibrate_threshold, take_sample
@@ -285,6 +287,58 @@ def test_extrema_know_their_neighbours_in_time():
     dips = find_extrema(band, follows=follows, are_minima=True)
     np.testing.assert_array_equal(dips.height, [2])
     assert len(dips.chosen(np.array([False]))) == 0
+
+
+def slow_maxima(band):
+    """Return maxima above 0, by frame and place, of a small stack; earlier equals win."""
+    found = []
+    for k, y, x in np.ndindex(*band.shape):
+        if not (0 < y < band.shape[1] - 1 and 0 < x < band.shape[2] - 1) or band[k, y, x] <= 0:
+            continue
+        near = band[k, y - 1 : y + 2, x - 1 : x + 2].ravel()
+        if (near[:4] < near[4]).all() and (near[5:] <= near[4]).all():
+            found.append((k, y, x))
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 19), st.integers(0, 99), st.booleans())
+def test_extrema_are_those_of_a_slow_search(height, width, seed, are_minima):
+    # few values, so that there are plateaus
+    rng = np.random.default_rng(seed)
+    band = rng.integers(-3, 4, (3, height, width)).astype(np.float32)
+    follows = np.array([False, True, False])
+    found = find_extrema(band, follows=follows, are_minima=are_minima)
+    up = -band if are_minima else band
+    places = [
+        (int(k), int(y), int(x))
+        for k, y, x in zip(found.index, found.row, found.column, strict=True)
+    ]
+    assert places == slow_maxima(up)
+    np.testing.assert_array_equal(found.height, [up[place] for place in places])
+    for (k, y, x), before, after in zip(places, found.before, found.after, strict=True):
+        near = np.s_[y - 1 : y + 2, x - 1 : x + 2]
+        np.testing.assert_equal(before, up[0][near].max() if k == 1 else np.nan)
+        np.testing.assert_equal(after, up[1][near].max() if k == 0 else np.nan)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.25, 1.0, 1.5, 7e-30, 3e30]) | st.floats(1e-20, 1e20), max_size=50)
+)
+def test_heights_are_ordered_as_by_a_stable_sort(heights):
+    heights = np.array(heights, np.float32)
+    np.testing.assert_array_equal(ascending(heights), np.argsort(heights, kind="stable"))
+
+
+@pytest.mark.parametrize("group_px", [1, 5 * 64 * 64, 10**9])
+def test_how_many_frames_are_filtered_at_once_does_not_matter(group_px, monkeypatch):
+    rng = np.random.default_rng(11)
+    light = standing_spots(rng, frames=24, side=64, spots=6, left_share=0.4)
+    number = np.arange(24)
+    found = calibrate_threshold(light, frame=number, is_key=number % 4 == 0)
+    monkeypatch.setattr("cellstorm_lib.localize.threshold._GROUP_PX", group_px)
+    assert calibrate_threshold(light, frame=number, is_key=number % 4 == 0) == found
 
 
 def test_too_few_spots_are_no_afterimages():

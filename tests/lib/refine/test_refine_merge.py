@@ -237,10 +237,12 @@ def test_what_the_other_columns_become():
         is_copied=np.array([False, True]), molecule_probability=np.array([0.3, 0.8]),
         log_likelihood_ratio=np.array([40.0, 60.0]), temporal_difference=np.array([2.0, 1.0]),
         frames_since_key=np.array([5, 6]), copy_age=np.array([1, 2]), batch=np.array([7, 8]),
-        label=np.array(["a", "b"]),
+        label=np.array(["a", "b"]), out_of_range_px=np.array([3, 2]),
+        relative_sensitivity=np.array([0.5, 1.0]),
     )  # fmt: skip
     row = merge(table)[0].data.iloc[0]
     assert row["is_tainted"]
+    assert (row["out_of_range_px"], row["relative_sensitivity"]) == (5, 0.75)
     assert not row["is_copied"]
     assert row["molecule_probability"] == pytest.approx(0.8)
     assert (row["log_likelihood_ratio"], row["temporal_difference"]) == (50, 1.5)

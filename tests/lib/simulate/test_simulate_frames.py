@@ -7,14 +7,17 @@ import pytest
 from PIL import Image
 
 from cellstorm_lib.files import digest_of
+from cellstorm_lib.simulate.airy import AirySpotSettings
+from cellstorm_lib.simulate.background import BackgroundSettings
+from cellstorm_lib.simulate.blinking import BlinkingSettings
 from cellstorm_lib.simulate.exposure import CameraSettings, SensorSettings
-from cellstorm_lib.simulate.illumination import BackgroundSettings, IlluminationSettings
-from cellstorm_lib.simulate.photophysics import BlinkingSettings
+from cellstorm_lib.simulate.illumination import IlluminationSettings
+from cellstorm_lib.simulate.labelling import LabellingSettings
 from cellstorm_lib.simulate.pictures import MaskSettings
+from cellstorm_lib.simulate.scatter import GridSettings, RandomSettings
 from cellstorm_lib.simulate.scene import FieldSettings, Scene
 from cellstorm_lib.simulate.simulate import simulate_scene
 from cellstorm_lib.simulate.stage import StageSettings
-from cellstorm_lib.simulate.structures import GridSettings, RandomSettings
 from cellstorm_lib.tables import EMITTER_COLUMNS
 
 GRID = Scene(
@@ -45,7 +48,7 @@ def test_another_seed_gives_another_recording():
     one, other = simulate_scene(RANDOM), simulate_scene(replace(RANDOM, seed=2))
     assert (all_levels(RANDOM) != all_levels(replace(RANDOM, seed=2))).mean() > 0.5
     assert len(one.emitters) != len(other.emitters)
-    assert (one.pattern_e != other.pattern_e).all()
+    assert (one.pattern.offset_e != other.pattern.offset_e).all()
 
 
 def test_another_camera_leaves_the_molecules_alone():
@@ -167,4 +170,40 @@ def test_the_truth_knows_its_scene(tmp_path):
     assert provenance["scene"]["structure"]["kind"] == "random"
     Image.fromarray(np.full((4, 4), 255, np.uint8)).save(tmp_path / "mask.png")
     masked = replace(RANDOM, structure=MaskSettings(image=str(tmp_path / "mask.png"), sites=9))
-    assert len(simulate_scene(masked).emitters.provenance["image_digest"]) == 64
+    digests = simulate_scene(masked).emitters.provenance["file_digests"]
+    assert list(digests) == ["structure.image"]
+    assert len(digests["structure.image"]) == 64
+
+
+def test_labelling_gives_the_dyes_that_the_truth_lists():
+    labelling = LabellingSettings(efficiency=0.5, dyes_per_antibody=2.0, linker_nm=20.0)
+    simulation = simulate_scene(replace(RANDOM, labelling=labelling))
+    truth = simulation.emitters.data
+    dye = simulation.dyes.position_nm[truth["emitter"]]
+    np.testing.assert_allclose(truth[["x_nm", "y_nm"]].to_numpy(), dye)
+    site = simulation.sites_nm[simulation.dyes.site[truth["emitter"]]]
+    off = np.linalg.norm(dye - site, axis=1)
+    assert 10.0 < off.max() <= 20.0
+
+
+def test_labelling_leaves_the_structure_and_the_spot_leaves_the_truth():
+    one = simulate_scene(RANDOM)
+    labelled = simulate_scene(replace(RANDOM, labelling=LabellingSettings(efficiency=0.5)))
+    np.testing.assert_array_equal(labelled.sites_nm, one.sites_nm)
+    airy = simulate_scene(replace(RANDOM, spot=AirySpotSettings()))
+    np.testing.assert_array_equal(airy.light, one.light)
+    light_e = (airy.expected_e(range(60)) - airy.background_e).sum(dtype=np.float64)
+    assert light_e == pytest.approx(
+        (one.expected_e(range(60)) - one.background_e).sum(dtype=np.float64), rel=0.05
+    )
+
+
+def test_the_background_fades_and_the_molecules_do_not():
+    background = BackgroundSettings(fading_s=1.0, autofluorescence_share=0.5)
+    scene = replace(RANDOM, background=background, structure=RandomSettings(sites_per_um2=1.0))
+    simulation = simulate_scene(scene)
+    expected_e = simulation.expected_e(range(60))
+    dark = expected_e.reshape(60, -1).min(axis=1)
+    np.testing.assert_allclose(dark / dark[0], np.exp(-np.arange(60) * 0.05), rtol=0.02)
+    np.testing.assert_array_equal(simulation.expected_e(range(30, 40)), expected_e[30:40])
+    assert simulation.background_e.mean() == pytest.approx(7.5, rel=1e-4)

@@ -1,4 +1,4 @@
-"""Background, laser profile and drift are smooth and as large as stated."""
+"""Laser profile and drift are smooth and as large as stated."""
 
 import numpy as np
 import pytest
@@ -6,42 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.simulate.illumination import (
-    BackgroundSettings,
-    IlluminationSettings,
-    background_photons,
-    relative_illumination,
-)
+from cellstorm_lib.simulate.illumination import IlluminationSettings, relative_illumination
 from cellstorm_lib.simulate.stage import StageSettings, stage_drift
-
-
-@settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 2**32), share=st.floats(0, 1), photons=st.floats(0, 1000))
-def test_the_background_has_its_mean_and_largest_deviation(seed, share, photons):
-    background = background_photons(
-        BackgroundSettings(photons=photons, structure_share=share, scale_um=4.0),
-        shape=(40, 60),
-        pixel_size_nm=100.0,
-        rng=np.random.default_rng(seed),
-    )
-    assert background.mean() == pytest.approx(photons, abs=1e-9)
-    assert np.abs(background - photons).max() == pytest.approx(photons * share, abs=1e-9)
-    assert background.min() >= 0
-
-
-def test_the_background_is_smooth_on_its_scale():
-    def roughness(scale_um):
-        background = background_photons(
-            BackgroundSettings(scale_um=scale_um),
-            shape=(128, 128),
-            pixel_size_nm=100.0,
-            rng=np.random.default_rng(3),
-        )
-        return np.abs(np.diff(background, axis=1)).max() / np.ptp(background)
-
-    # a wave of that length changes by at most pi * 100 nm / length of its range per pixel
-    assert roughness(10.0) < 2 * np.pi * 0.1 / 10.0
-    assert roughness(10.0) < roughness(2.0) < 2 * np.pi * 0.1 / 2.0
 
 
 def test_the_beam_falls_to_one_over_e_squared_at_its_waist():
@@ -50,6 +16,14 @@ def test_the_beam_falls_to_one_over_e_squared_at_its_waist():
         IlluminationSettings(waist_um=6.0), x_nm, y_nm, width_nm=10_000.0, height_nm=8000.0
     )
     np.testing.assert_allclose(found, [1.0, np.exp(-2), np.exp(-2)])
+    flat = relative_illumination(
+        IlluminationSettings(waist_um=6.0, flatness=5.0),
+        x_nm,
+        np.array([4000.0, 4000.0, 7000.0]),
+        width_nm=10_000.0,
+        height_nm=8000.0,
+    )
+    np.testing.assert_allclose(flat, [1.0, np.exp(-2), np.exp(-2 / 2**10)])
     even = relative_illumination(
         IlluminationSettings(), x_nm, y_nm, width_nm=10_000.0, height_nm=8000.0
     )
@@ -89,11 +63,9 @@ def test_no_drift_and_a_single_frame_stay_at_rest():
 
 
 def test_impossible_light_is_refused():
-    with pytest.raises(SettingsError, match="photons must be at least 0"):
-        BackgroundSettings(photons=-1.0)
-    with pytest.raises(SettingsError, match="structure_share must be at least 0 and at most 1"):
-        BackgroundSettings(structure_share=1.5)
     with pytest.raises(SettingsError, match="waist_um must be above 0, got 0"):
         IlluminationSettings(waist_um=0.0)
+    with pytest.raises(SettingsError, match="flatness must be at least 1"):
+        IlluminationSettings(flatness=0.5)
     with pytest.raises(SettingsError, match="drift_nm must be at least 0, got -3"):
         StageSettings(drift_nm=-3.0)

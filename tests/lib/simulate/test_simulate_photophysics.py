@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import linalg, stats
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.simulate.blinking import BlinkingSettings, DarkStateSettings
 from cellstorm_lib.simulate.photophysics import (
-    BlinkingSettings,
     Blinks,
     draw_blinks,
     draw_brightness,
@@ -16,6 +16,8 @@ from cellstorm_lib.simulate.photophysics import (
 )
 
 LEAST_P = 1e-4
+SHORT = DarkStateSettings(name="short", entered_hz=30.0, lifetime_ms=4.0)
+LONG = DarkStateSettings(name="long", entered_hz=2.0, lifetime_ms=900.0)
 
 
 def test_on_times_dark_times_and_numbers_of_blinks_have_their_distributions():
@@ -48,6 +50,56 @@ def test_molecules_that_never_bleach_reach_their_duty_cycle():
     on_share = ((blinks.start_s < 29.0) & (blinks.end_s > 29.0)).sum() / 5000
     duty = 0.5 / 2.5
     assert abs(on_share - duty) < 4 * np.sqrt(duty * (1 - duty) / 5000)
+
+
+def generator_of(blinking):
+    """The chain's matrix of rates: on, main dark, short, long, bleached."""
+    rates_hz = np.zeros((5, 5))
+    leaves_hz = 1000.0 / blinking.on_ms
+    rates_hz[0, 1:4] = leaves_hz * (1 - 1 / blinking.blinks), 30.0, 2.0
+    rates_hz[0, 4] = leaves_hz / blinking.blinks
+    rates_hz[1:4, 0] = 1 / blinking.dark_s, 1 / 0.004, 1 / 0.9
+    return rates_hz - np.diag(rates_hz.sum(axis=1))
+
+
+@pytest.mark.parametrize("first_blink", ["on", "dark", "settled"])
+def test_the_share_of_molecules_on_follows_the_chain_in_time(first_blink):
+    blinking = BlinkingSettings(
+        on_ms=100.0, dark_s=0.4, blinks=5.0, first_blink=first_blink, dark_states=(SHORT, LONG)
+    )
+    rates_hz = generator_of(blinking)
+    no_bleaching = rates_hz[:4, :4] + np.diag([rates_hz[0, 4], 0, 0, 0])
+    stationary = linalg.null_space(no_bleaching.T)[:, 0]
+    start = {
+        "on": np.array([1.0, 0, 0, 0, 0]),
+        "dark": np.array([0, 1.0, 0, 0, 0]),
+        "settled": np.append(stationary / stationary.sum(), 0.0),
+    }[first_blink]
+    np.testing.assert_allclose(blinking.settled_shares, stationary / stationary.sum())
+    count = 20_000
+    blinks = draw_blinks(count, duration_s=6.0, settings=blinking, rng=np.random.default_rng(7))
+    for time_s in (0.0, 0.01, 0.05, 0.2, 0.7, 2.0, 5.9):
+        expected = (start @ linalg.expm(rates_hz * time_s))[0]
+        found = ((blinks.start_s <= time_s) & (blinks.end_s > time_s)).sum() / count
+        assert abs(found - expected) <= 4.5 * np.sqrt(expected * (1 - expected) / count), time_s
+
+
+def test_short_dark_states_chop_a_blink_and_leave_its_light_and_number_alone():
+    blinking = BlinkingSettings(
+        on_ms=100.0, dark_s=1e6, blinks=4.0, first_blink="dark", dark_states=(SHORT,)
+    )
+    count = 10_000
+    on = draw_blinks(count, duration_s=1e12, settings=blinking, rng=np.random.default_rng(8))
+    gap_s = np.append(np.inf, on.start_s[1:] - on.end_s[:-1])
+    is_new = (np.diff(on.molecule, prepend=-1) > 0) | (gap_s > 1.0)
+    lit_s = np.add.reduceat(on.end_s - on.start_s, np.flatnonzero(is_new))
+    assert stats.kstest(lit_s, "expon", args=(0, 0.100)).pvalue > LEAST_P
+    per_molecule = np.bincount(on.molecule[is_new], minlength=count)
+    assert abs(per_molecule.mean() - 4.0) < 4 * np.sqrt(12.0 / count)
+    assert stats.kstest(gap_s[~is_new], "expon", args=(0, 0.004)).pvalue > LEAST_P
+    interruptions = (~is_new).sum() / is_new.sum()
+    assert blinking.interruptions_per_blink == pytest.approx(3.0)
+    assert abs(interruptions - 3.0) < 4 * np.sqrt(12.0 / is_new.sum())  # geometric from 0, mean 3
 
 
 def test_no_blink_starts_after_the_recording():
@@ -91,26 +143,23 @@ def test_exposed_shares_are_the_overlap_of_blinks_and_exposures(seed, exposure_s
 
 def test_brightness_has_its_mean_and_spread():
     blinking = BlinkingSettings(photons_per_frame=800.0, brightness_cv=0.5)
-    photons = draw_brightness(50_000, settings=blinking, rng=np.random.default_rng(5))
+    photons = draw_brightness(
+        50_000, settings=blinking, exposure_s=0.05, rng=np.random.default_rng(5)
+    )
     assert abs(photons.mean() / 800.0 - 1) < 4 * 0.5 / np.sqrt(50_000)
     assert photons.std() / photons.mean() == pytest.approx(0.5, rel=0.04)
-    same = draw_brightness(
-        10, settings=BlinkingSettings(brightness_cv=0.0), rng=np.random.default_rng(6)
-    )
-    np.testing.assert_allclose(same, 1000.0)
+    even = BlinkingSettings(photons_per_frame=None, photons_per_s=3000.0, brightness_cv=0.0)
+    same = draw_brightness(10, settings=even, exposure_s=0.02, rng=np.random.default_rng(6))
+    np.testing.assert_allclose(same, 60.0)
 
 
-def test_impossible_blinking_is_refused():
-    with pytest.raises(SettingsError, match="blinks must be at least 1"):
-        BlinkingSettings(blinks=0.5)
-    with pytest.raises(SettingsError, match="on_ms must be above 0, got 0"):
-        BlinkingSettings(on_ms=0.0)
-    with pytest.raises(
-        SettingsError, match=r"1000000 dyes with about 1e\+03 blinks each are too many"
-    ):
-        draw_blinks(
-            1_000_000,
-            duration_s=1e6,
-            settings=BlinkingSettings(blinks=1000.0),
-            rng=np.random.default_rng(0),
-        )
+def test_too_many_on_times_are_refused():
+    def drawn(blinking):
+        rng = np.random.default_rng(0)
+        draw_blinks(1_000_000, duration_s=1e6, settings=blinking, rng=rng)
+
+    with pytest.raises(SettingsError, match=r"1000000 dyes with about 1e\+03 each are too many"):
+        drawn(BlinkingSettings(blinks=1000.0))
+    fast = DarkStateSettings(entered_hz=1e5, lifetime_ms=0.01)
+    with pytest.raises(SettingsError, match=r"may hold 1e\+08 on times"):
+        drawn(BlinkingSettings(blinks=1.0, dark_states=(fast,)))

@@ -8,7 +8,7 @@ import pytest
 
 from cellstorm_lib.camera import read_calibration
 from cellstorm_lib.errors import ExportError
-from cellstorm_lib.simulate.exposure import calibration_of
+from cellstorm_lib.simulate.exposure import CameraSettings, calibration_of
 from cellstorm_lib.simulate.fan_out import fan_out
 from cellstorm_lib.simulate.record import (
     clean_step_e,
@@ -16,6 +16,7 @@ from cellstorm_lib.simulate.record import (
     simulate_recording,
 )
 from cellstorm_lib.simulate.scene import FieldSettings, Scene, read_scene
+from cellstorm_lib.simulate.sensor import SensorSettings
 from cellstorm_lib.simulate.simulate import simulate_scene
 from cellstorm_lib.simulate.stage import StageSettings
 from cellstorm_lib.simulate.structures import RandomSettings
@@ -65,12 +66,41 @@ def test_a_recording_holds_movie_stacks_truth_drift_camera_and_scene(tmp_path):
     np.testing.assert_array_equal(drift["frame"], np.arange(40))
     np.testing.assert_array_equal(drift[["x_nm", "y_nm"]], simulation.drift_nm)
     assert read_calibration(recording.camera) == calibration_of(SCENE.camera)
+    assert recording.movie.name == "movie.mp4"
     assert read_scene(recording.scene) == SCENE
     assert steps[-1] == (40, 40)
     assert recording.emission_count == len(simulation.emitters)
     assert recording.molecule_count == simulation.emitters.data["emitter"].nunique()
     assert recording.bits_per_px == pytest.approx(8.0, rel=0.01)
     assert len(list(out.iterdir())) == 7
+
+
+def test_raw_frames_are_recorded_as_they_are(tmp_path):
+    """Without a codec the movie is the stack of frames, and no other movie is left behind."""
+    raw = CameraSettings(sensor=SensorSettings(bit_depth=14, gain_spread=0.05), processing=None)
+    scene = replace(SCENE, camera=raw, codec=None)
+    (tmp_path / "movie.mp4").write_bytes(b"earlier")
+    steps = []
+    recording = simulate_recording(
+        scene,
+        tmp_path,
+        write_video=None,
+        write_stack=write_stack,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    simulation = simulate_scene(scene)
+    frames = np.load(recording.movie)
+    assert frames.dtype == np.uint16
+    np.testing.assert_array_equal(frames, simulation.chunk(range(40)).raw)
+    assert recording.movie.name == "movie.ome.tif"
+    assert recording.camera_stack == recording.movie
+    assert not (tmp_path / "movie.mp4").exists()
+    assert not (tmp_path / "camera.ome.tif").exists()
+    assert np.load(recording.clean_stack).shape == frames.shape
+    assert read_calibration(recording.camera) == calibration_of(raw, simulation.pattern)
+    assert read_scene(recording.scene) == scene
+    assert steps[-1] == (40, 40)
+    assert recording.bits_per_px == pytest.approx(16.0, rel=0.01)
 
 
 def test_only_the_stacks_asked_for_are_written(tmp_path):
@@ -115,6 +145,9 @@ def test_clean_values_are_clipped_where_the_sensor_is():
     values = clean_values(np.array([0.0, 1e6], np.float32), sensor)
     np.testing.assert_array_equal(values, [0, 65535])
     assert 65535 * clean_step_e(sensor) == pytest.approx((4095 - 4.074) * 0.34)
+    multiplying = replace(sensor, em_gain=100.0)
+    assert 65535 * clean_step_e(multiplying) == pytest.approx((4095 - 4.074) * 0.0034)
+    assert 65535 * clean_step_e(replace(sensor, full_well_e=900.0)) == pytest.approx(900.0)
 
 
 def test_every_consumer_gets_every_item_in_order():

@@ -7,12 +7,8 @@ from PIL import Image
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.simulate.filaments import FilamentSettings, filament_sites, worm_like_chain
 from cellstorm_lib.simulate.pictures import MaskSettings, TextSettings
-from cellstorm_lib.simulate.structures import (
-    MARGIN_NM,
-    GridSettings,
-    RandomSettings,
-    draw_sites,
-)
+from cellstorm_lib.simulate.scatter import GridSettings, RandomSettings
+from cellstorm_lib.simulate.structures import MARGIN_NM, STRUCTURES, draw_sites
 
 FIELD = {"width_nm": 20_000.0, "height_nm": 10_000.0}
 
@@ -57,6 +53,40 @@ def test_every_filament_has_its_middle_in_the_field():
     assert abs(len(sites) - 10_000) < 4 * np.sqrt(10_000)
 
 
+def test_filaments_lie_independently_and_cross_as_often_as_straight_lines_do():
+    # two straight lines of length L with middles spread evenly over an area A cross with
+    # probability 2 L^2 / (pi A), a little less at its edges: there, middles lie on one side only
+    structure = FilamentSettings(
+        count=40, length_um=2.0, persistence_length_um=1e6, labels_per_um=100.0, ring_radius_nm=0.0
+    )
+    crossings = []
+    for seed in range(30):
+        sites = filament_sites(structure, 40_000.0, 40_000.0, np.random.default_rng(seed))
+        ends = np.array([(line[0], line[-1]) for line in lines_of(sites)])
+        crossings.append(count_crossings(ends))
+    expected = 40 * 39 / 2 * 2 * 2.0**2 / (np.pi * 40.0**2)
+    assert abs(np.mean(crossings) - expected) < 4 * np.sqrt(expected / 30) + 0.1 * expected
+
+
+def lines_of(sites):
+    """Split sites of long straight filaments, each sorted along itself."""
+    far = np.linalg.norm(np.diff(sites, axis=0), axis=1) > 2100.0
+    for line in np.split(sites, np.flatnonzero(far) + 1):
+        along = np.linalg.svd(line - line.mean(axis=0), full_matrices=False)[2][0]
+        yield line[np.argsort(line @ along)]
+
+
+def count_crossings(ends):
+    start, step = ends[:, 0], ends[:, 1] - ends[:, 0]
+    count = 0
+    for one in range(len(ends)):
+        for other in range(one):
+            matrix = np.column_stack([step[one], -step[other]])
+            along = np.linalg.solve(matrix, start[other] - start[one])
+            count += ((along > 0) & (along < 1)).all()
+    return count
+
+
 def test_random_sites_fill_the_field_and_its_margin_evenly():
     sites = draw_sites(RandomSettings(sites_per_um2=100.0), **FIELD, rng=np.random.default_rng(5))
     is_inside = ((sites > 0) & (sites < (20_000.0, 10_000.0))).all(axis=1)
@@ -75,6 +105,17 @@ def test_grid_sites_are_isolated_and_near_their_crossings():
     assert len(sites) == 10 * 5
     off_crossing = (sites - 1000.0 + 1000.0) % 2000.0 - 1000.0
     assert np.abs(off_crossing).max() <= 50.0
+
+
+@pytest.mark.parametrize("kind", sorted(set(STRUCTURES) - {"mask", "table", "text"}))
+def test_every_structure_reaches_beyond_the_field_and_no_further_than_the_margin(kind):
+    sites = draw_sites(STRUCTURES[kind](), **FIELD, rng=np.random.default_rng(11))
+    assert sites.shape[1] == 2
+    assert (sites > -MARGIN_NM).all()
+    assert (sites < np.array([20_000.0, 10_000.0]) + MARGIN_NM).all()
+    if kind != "grid":
+        is_outside = ((sites < 0) | (sites > (20_000.0, 10_000.0))).any(axis=1)
+        assert 0.005 < is_outside.mean() < 0.5
 
 
 def test_no_structure_gives_no_sites():
@@ -140,5 +181,7 @@ def test_absurd_structures_are_refused():
         FilamentSettings(persistence_length_um=0.0)
     with pytest.raises(SettingsError, match="spacing_nm must be above 0"):
         GridSettings(spacing_nm=-1.0)
+    with pytest.raises(SettingsError, match="spacing_nm must be at most the field, 10000 nm"):
+        draw_sites(GridSettings(spacing_nm=12_000.0), **FIELD, rng=np.random.default_rng(0))
     with pytest.raises(SettingsError, match="sites_per_um2 must be above 0"):
         RandomSettings(sites_per_um2=float("nan"))

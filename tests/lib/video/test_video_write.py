@@ -1,12 +1,14 @@
 """Videos written: exact when lossless, like a phone's otherwise, and the same every time."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numbered_videos import read
 
 from cellstorm_lib.errors import ExportError, SettingsError
+from cellstorm_lib.video.quantiser import frame_quantisers
 from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.write import EncoderSettings, write_video
 
@@ -80,6 +82,53 @@ def test_dark_level_pulses_with_the_key_frames_as_on_a_phone(tmp_path):
     assert pulse(qp=40) < 0.01
 
 
+def quantisers(path, frames=NOISE[:24], **settings):
+    """Return the mean quantiser of the key frames and of the others."""
+    write_video(path, frames, EncoderSettings(**settings))
+    found = frame_quantisers(path)
+    return found.mean_qp[found.is_key].mean(), found.mean_qp[~found.is_key].mean()
+
+
+@pytest.mark.parametrize("ip_ratio", [0.7, 1.0, 1.4, 2.0])
+def test_key_frames_are_finer_than_the_others_by_the_ratio(tmp_path, ip_ratio):
+    key, other = quantisers(tmp_path / "a.mp4", qp=20, ip_ratio=ip_ratio)
+    assert other == 20
+    # a quantiser step is 2 ** (QP / 6), and quantisers are whole numbers
+    assert other - key == pytest.approx(6 * np.log2(ip_ratio), abs=0.6)
+
+
+def test_the_encoder_keeps_to_its_range_of_quantisers(tmp_path):
+    key, other = quantisers(tmp_path / "a.mp4", bits_per_px=0.02)
+    assert max(key, other) > 25
+    key, other = quantisers(tmp_path / "a.mp4", bits_per_px=0.02, qp_max=20)
+    assert max(key, other) <= 20
+    key, other = quantisers(tmp_path / "a.mp4", bits_per_px=5.0)
+    assert min(key, other) < 15
+    key, other = quantisers(tmp_path / "a.mp4", bits_per_px=5.0, qp_min=18)
+    assert min(key, other) >= 18
+
+
+def test_a_small_buffer_keeps_every_frame_to_the_rate(tmp_path):
+    sizes = []
+    for buffer_s in (1.0, 0.1):
+        settings = EncoderSettings(bits_per_px=0.2, buffer_s=buffer_s)
+        write_video(tmp_path / "a.mp4", NOISE, settings)
+        sizes.append(frame_quantisers(tmp_path / "a.mp4").packet_bytes)
+    assert sizes[1].max() < 0.5 * sizes[0].max()
+    assert sizes[1].mean() < 1.2 * 0.2 * 256**2 / 8
+
+
+def test_further_parameters_win(tmp_path):
+    path = tmp_path / "a.mp4"
+    write_video(path, NOISE[:12], EncoderSettings(extra_params="keyint=4:min-keyint=4"))
+    assert open_recording(path).key_frames().tolist() == [0, 4, 8]
+    settings = EncoderSettings(qp=24, extra_params="deadzone-inter=32:deadzone-intra=32")
+    write_video(path, NOISE[:12], settings)
+    dropped = open_recording(path).facts.bits_per_px
+    write_video(path, NOISE[:12], replace(settings, extra_params="deadzone-inter=0"))
+    assert open_recording(path).facts.bits_per_px > 1.1 * dropped
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_the_same_frames_give_the_same_file_and_nothing_is_printed(tmp_path, codec, capfd):
     for name in ("a.mp4", "b.mp4"):
@@ -135,6 +184,9 @@ def test_ending_must_tell_the_format(tmp_path):
         ({"gop_frames": 0}, "gop_frames must be 1 to 10000, got 0"),
         ({"b_frames": 17}, "b_frames must be 0 to 16, got 17"),
         ({"frame_rate_hz": 0}, "frame_rate_hz must be above 0 and at most 10000, got 0"),
+        ({"ip_ratio": 0}, "ip_ratio must be 0.5 to 10, got 0"),
+        ({"buffer_s": 0}, "buffer_s must be 0.02 to 100, got 0"),
+        ({"qp_max": 52}, "qp_max must be 0 to 51, got 52"),
         ({"bit_depth": 10}, "bit_depth must be 8, or 10 with hevc, got 10 with h264"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Networks that undo what camera and codec did: training, checkpoints, denoising."""

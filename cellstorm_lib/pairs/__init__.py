@@ -1,0 +1,1 @@
+"""Pairs of degraded and true frames, from which a denoiser learns."""

@@ -1,0 +1,130 @@
+"""Training pairs by simulation (the paper's method 1): random scenes, filmed and decoded again."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.pairs.pair_set import PairSet, Split, joined
+from cellstorm_lib.pairs.random_scenes import SceneRanges, random_scene
+from cellstorm_lib.recording import FrameChunk
+from cellstorm_lib.simulate.exposure import calibration_of
+from cellstorm_lib.simulate.scene import Scene
+from cellstorm_lib.simulate.simulate import simulate_scene
+from cellstorm_lib.video.read import open_recording
+from cellstorm_lib.video.write import EncoderSettings, write_video
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedPairsSettings:
+    """How many scenes, and how much of each."""
+
+    scenes: int = field(default=160, metadata={"about": "random scenes, each its own camera"})
+    side_px: int = field(default=192, metadata={"about": "side of a clip, a multiple of 16"})
+    frames: int = field(default=14, metadata={"about": "frames of a clip"})
+    lead_frames: int = field(
+        default=12, metadata={"about": "frames filmed before, so that the codec has settled"}
+    )
+    validation_share: float = field(default=0.08, metadata={"about": "scenes for validation"})
+    test_share: float = field(default=0.04, metadata={"about": "scenes for the test"})
+    seed: int = field(default=0, metadata={"about": "number that decides all chance"})
+
+    def __post_init__(self) -> None:
+        if self.scenes < 3 or self.frames < 1 or self.lead_frames < 0:
+            raise SettingsError(
+                "simulated pairs need at least 3 scenes, 1 frame and 0 frames before, got "
+                f"{self.scenes}, {self.frames} and {self.lead_frames}"
+            )
+        if self.side_px < 16 or self.side_px % 16:
+            raise SettingsError(f"side_px must be a multiple of 16, got {self.side_px}")
+        if not 0 < self.validation_share + self.test_share < 1:
+            raise SettingsError("validation_share and test_share must add up to less than 1")
+
+
+def simulated_pairs(
+    settings: SimulatedPairsSettings | None = None,
+    *,
+    ranges: SceneRanges | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> PairSet:
+    """Simulate, film and decode random scenes, and return them with their true light.
+
+    Parameters
+    ----------
+    settings : SimulatedPairsSettings, optional
+        How many scenes, and how much of each.
+    ranges : SceneRanges, optional
+        Between what limits chance chooses the scenes.
+    progress : callable, optional
+        Called with scenes done and scenes in all.
+    """
+    settings = settings or SimulatedPairsSettings()
+    clips = []
+    for number in range(settings.scenes):
+        scene = random_scene(
+            number,
+            seed=settings.seed,
+            side_px=settings.side_px,
+            frame_count=settings.lead_frames + settings.frames,
+            ranges=ranges,
+        )
+        clips.append(
+            pairs_of_scene(scene, split=_split(number, settings), first=settings.lead_frames)
+        )
+        if progress is not None:
+            progress(number + 1, settings.scenes)
+
+    return joined(clips)
+
+
+def pairs_of_scene(scene: Scene, *, split: Split, first: int = 0) -> PairSet:
+    """Return one scene, filmed and decoded again, as one clip from frame `first` on."""
+    simulation = simulate_scene(scene)
+    frames = range(scene.frame_count)
+    chunk = simulation.chunk(frames)
+    background_e = simulation.background_e * simulation.background_factor[:, None, None]
+    light_e = np.maximum(chunk.expected_e - background_e, 0.0)
+    filmed, is_key, bits_per_px = _through_the_codec(chunk.levels, scene)
+    calibration = calibration_of(scene.camera)
+    return PairSet(
+        filmed=filmed[None, first:],
+        light_e=light_e[None, first:].astype(np.float16),
+        is_usable=np.ones((1, len(frames) - first), bool),
+        is_key=is_key[None, first:],
+        offset_adu=np.array([calibration.offset_adu], np.float32),
+        gain_e_per_adu=np.array([calibration.gain_e_per_adu], np.float32),
+        bits_per_px=np.array([bits_per_px], np.float32),
+        split=np.array([split]),
+        origin=np.array([scene.name]),
+        method=np.array(["simulated"]),
+    )
+
+
+def _through_the_codec(
+    levels: npt.NDArray[np.uint8], scene: Scene
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_], float]:
+    """Return frames as a video player sees them, which are key frames, and the strength."""
+    if scene.codec is None:
+        return levels, np.ones(len(levels), bool), 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        movie = Path(folder) / "movie.mp4"
+        encoder = EncoderSettings(**asdict(scene.codec), frame_rate_hz=scene.frame_rate_hz)
+        write_video(movie, iter(levels), encoder)
+        source = open_recording(movie, roi=f"{levels.shape[2]}x{levels.shape[1]}+0+0")
+        chunks: list[FrameChunk] = list(source.chunks(len(levels)))
+    filmed = np.concatenate([chunk.frames for chunk in chunks])
+    bits_per_px = 8.0 * sum(int(chunk.packet_bytes.sum()) for chunk in chunks) / levels.size
+    return filmed.astype(np.uint8), np.concatenate([chunk.is_key for chunk in chunks]), bits_per_px
+
+
+def _split(number: int, settings: SimulatedPairsSettings) -> Split:
+    """Return where a scene belongs: the last ones to the test, those before to validation."""
+    test = max(1, round(settings.test_share * settings.scenes))
+    validation = max(1, round(settings.validation_share * settings.scenes))
+    if number >= settings.scenes - test:
+        return "test"
+    return "validation" if number >= settings.scenes - test - validation else "train"
