@@ -4,10 +4,11 @@ import json
 
 import dagster as dg
 
-from cellstorm_assets.partitions import CAMERAS, RECORDINGS
+from cellstorm_assets.partitions import CAMERAS, DATASETS, RECORDINGS
 from cellstorm_assets.project import partition_key
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.pipeline.datasets import dataset_names
 
 process_recordings = dg.define_asset_job(
     "process_recordings",
@@ -26,6 +27,13 @@ calibrate_cameras = dg.define_asset_job(
     "calibrate_cameras",
     selection=dg.AssetSelection.groups("calibration"),
     description="Measures one camera from its series, or takes the numbers stated for it.",
+)
+
+
+simulate_datasets = dg.define_asset_job(
+    "simulate_datasets",
+    selection=dg.AssetSelection.groups("datasets"),
+    description="Simulates the recording of one dataset.",
 )
 
 
@@ -106,3 +114,21 @@ def new_cameras(
         dynamic_partitions_requests=[CAMERAS.build_add_request(missing)] if missing else [],
         cursor=json.dumps(now, sort_keys=True),
     )
+
+
+@dg.sensor(
+    job=simulate_datasets,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Looks for new recipes in the datasets folder; it only lists them.",
+)
+def new_datasets(
+    context: dg.SensorEvaluationContext, project: ProjectResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Add a partition for every recipe; materializing it is left to a person, for it takes long."""
+    known = set(context.instance.get_dynamic_partitions("dataset"))
+    names = dataset_names(project.project().datasets_folder)
+    missing = [name for name in names if name not in known]
+    if not missing:
+        return dg.SkipReason("no new dataset")
+    return dg.SensorResult(dynamic_partitions_requests=[DATASETS.build_add_request(missing)])

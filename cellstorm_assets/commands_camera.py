@@ -128,4 +128,57 @@ def calibrate(
     )
 
 
-COMMANDS = (calibrate,)
+@click.command("fit-camera")
+@click.argument("clip", type=PATH)
+@click.option("--out", type=PATH, required=True, help="CAMERA.yaml to write.")
+@click.option("--name", default=None, help="What to call the camera. Default: --out's name.")
+@as_json
+def fit_camera(clip: Path, out: Path, *, name: str | None, wants_json: bool) -> None:
+    """Make a simulated phone that films like the one that made CLIP, a video of a still scene.
+
+    Writes CAMERA.yaml, for the `camera:` of a scene, and a page that sets both clips side by
+    side, judged on frames that were not used for fitting. It is no calibration.
+    """
+    from cellstorm_assets.command_options import announced
+    from cellstorm_lib.files import written_whole
+    from cellstorm_lib.pipeline.fit_camera import fit_camera as fit
+    from cellstorm_lib.report.fidelity import fidelity_page
+    from cellstorm_lib.simulate.cameras import write_camera
+
+    if out.suffix.lower() not in {".yaml", ".yml"}:
+        raise SettingsError(f"--out must end in .yaml, as CAMERA.yaml, got {out.name}")
+    fitted = fit(clip, name=name or out.stem, progress=announced()("fit"))
+    write_camera(fitted.phone, out, comment=f"Fitted to {clip.name}; no calibration.")
+    page = out.with_suffix(".html")
+    with written_whole(page) as temporary:
+        temporary.write_text(fidelity_page(fitted.report), encoding="utf-8")
+    rows = fitted.report.rows
+    tell(
+        {
+            **{
+                f"{row.group}, {row.measure}": f"real {row.real:.4g}, simulated "
+                f"{row.simulated:.4g} {row.unit} ({row.relative_difference:+.1%})"
+                for row in rows
+            },
+            "within 15 %": f"{sum(row.passed for row in rows)} of {len(rows)} measures",
+            "camera": str(out),
+            "page": str(page),
+        },
+        {
+            "camera": str(out),
+            "page": str(page),
+            "rows": [
+                {
+                    "measure": f"{row.group}, {row.measure}",
+                    "real": row.real,
+                    "simulated": row.simulated,
+                    "relative_difference": row.relative_difference,
+                }
+                for row in rows
+            ],
+        },
+        wants_json=wants_json,
+    )
+
+
+COMMANDS = (calibrate, fit_camera)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import dagster as dg
-from cellstorm_lib.report.fidelity import fidelity_figure, fidelity_page
 
 from cellstorm_assets.metadata import as_metadata, picture, said_plainly
 from cellstorm_assets.partitions import DATASETS
@@ -14,6 +13,7 @@ from cellstorm_lib.pipeline.compare_clips import compare_clips
 from cellstorm_lib.pipeline.datasets import read_recipe, scene_of
 from cellstorm_lib.pipeline.film import film_scene
 from cellstorm_lib.report.drawing import figure_png
+from cellstorm_lib.report.fidelity import fidelity_figure, fidelity_page
 from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import Emitters, read_emitters

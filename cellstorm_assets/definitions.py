@@ -5,7 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from cellstorm_assets import automation, branches, cameras, comparisons, recordings, reports
+from cellstorm_assets import (
+    automation,
+    branches,
+    cameras,
+    comparisons,
+    datasets,
+    recordings,
+    reports,
+)
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.storage import (
     CalibrationStorage,
@@ -33,6 +41,7 @@ def build_defs(
     return dg.Definitions(
         assets=[
             *cameras.CAMERA_ASSETS,
+            *datasets.DATASET_ASSETS,
             recordings.recording,
             recordings.survey,
             *branches.branch_assets("raw"),
@@ -41,10 +50,11 @@ def build_defs(
         ],
         jobs=[
             automation.calibrate_cameras,
+            automation.simulate_datasets,
             automation.process_recordings,
             automation.compare_recordings,
         ],
-        sensors=[automation.new_recordings, automation.new_cameras],
+        sensors=[automation.new_recordings, automation.new_cameras, automation.new_datasets],
         executor=executor,
         resources={
             "project": ProjectResource(),

@@ -23,7 +23,14 @@ from cellstorm_lib.reconstruct.render import RenderedImage
 from cellstorm_lib.report.drawing import figure_png
 from cellstorm_lib.report.flat_field import flat_field_figure
 from cellstorm_lib.report.picture import Picture, write_picture
-from cellstorm_lib.tables import Localizations, read_localizations, write_localizations
+from cellstorm_lib.tables import (
+    Emitters,
+    Localizations,
+    read_emitters,
+    read_localizations,
+    write_emitters,
+    write_localizations,
+)
 from cellstorm_lib.video.tiff import read_image, read_image_details, write_image
 
 
@@ -84,6 +91,8 @@ class ParquetFiles(_WholeFiles):
         """Write one value by its type."""
         if isinstance(value, Localizations):
             write_localizations(value, path)
+        elif isinstance(value, Emitters):
+            write_emitters(value, path)
         elif isinstance(value, FrcReports):
             write_records(value.reports, path)
         else:
@@ -93,6 +102,8 @@ class ParquetFiles(_WholeFiles):
         """Read one value by the type that is asked for."""
         if kind is Localizations:
             return read_localizations(path)
+        if kind is Emitters:
+            return read_emitters(path)
         if kind is FrcReports:
             return FrcReports(reports=tuple(read_records(FrcReport, path)))
         if is_dataclass(kind) and isinstance(kind, type):

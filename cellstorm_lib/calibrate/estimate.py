@@ -1,9 +1,11 @@
 """Offset and gain of a camera nobody calibrated, from the recording itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from cellstorm_lib.calibrate.codec_gate import may_be_calibrated
 from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.calibrate.noise_levels import (
     NoiseLevels,
@@ -27,6 +29,8 @@ _PHONE_OFFSET_ADU, _PHONE_GAIN = 4.0, 0.34
 _SCIENTIFIC_OFFSET_ADU, _SCIENTIFIC_GAIN = 100.0, 0.5
 #: Read noise of today's cameras, electrons; only its bound can be measured without dark frames.
 _USUAL_READ_NOISE_E = 1.2
+#: What a camera may have where nothing tells: the interval of the gain must allow for it.
+_HIGH_READ_NOISE_E = 8.0
 #: Relative standard error of the slope above which the line says nothing.
 _WORST_ERROR = 0.35
 #: Below this evenness of the noise a codec has taken too much of it.
@@ -55,7 +59,9 @@ class _Guess:
     assumed: str = ""
 
 
-def estimate_camera(source: FrameSource) -> CameraCalibration:
+def estimate_camera(
+    source: FrameSource, *, key_frame_qp: Callable[[FrameSource], float | None] | None = None
+) -> CameraCalibration:
     """Estimate offset and gain from an ordinary recording.
 
     The variance of photon noise grows in proportion to the light; the slope, measured between
@@ -67,6 +73,9 @@ def estimate_camera(source: FrameSource) -> CameraCalibration:
     ----------
     source : FrameSource
         Up to 32 frames and 3 million pixels of it are read.
+    key_frame_qp : callable or None
+        Tells the mean quantiser parameter of a video's key frames, None where it is not known.
+        Where the codec rounds too coarsely for the noise, the gain is assumed.
 
     Returns
     -------
@@ -86,14 +95,19 @@ def estimate_camera(source: FrameSource) -> CameraCalibration:
     if not frames.size or min(frames.shape[1:]) < _LEAST_SIDE_PX:
         return _calibration(facts, _assumed(facts, None, "the frames are too small to measure"))
     levels = measure_noise_levels(frames, saturation_adu=float(2**facts.bit_depth - 1))
-    return _calibration(facts, _measured(facts, levels))
+    qp = key_frame_qp(source) if key_frame_qp is not None and facts.is_video else None
+    return _calibration(facts, _measured(facts, levels, qp))
 
 
-def _measured(facts: RecordingFacts, levels: NoiseLevels) -> _Guess:
+def _measured(facts: RecordingFacts, levels: NoiseLevels, qp: float | None) -> _Guess:
     """Return what the noise tells, or what is assumed when it tells nothing."""
     variance = levels.background_variance_adu2
     if variance < _NO_VARIANCE_ADU2:
         return _assumed(facts, levels, "the frames show no noise")
+    if qp is not None:
+        allowed, reason = may_be_calibrated(float(np.sqrt(variance)), qp)
+        if not allowed:
+            return _assumed(facts, levels, f"because {reason}")
     is_coded = facts.is_video or facts.bit_depth <= 8
     if is_coded and (levels.evenness < _LEAST_EVENNESS or variance < _LEAST_VARIANCE_ADU2):
         return _assumed(facts, levels, "the codec removed the noise")
@@ -139,13 +153,16 @@ def _from_background(facts: RecordingFacts, levels: NoiseLevels) -> _Guess:
     light_adu = max(median_adu - offset_adu, 1.0)
     read_noise_e = 0.0
     gain = light_adu / variance
+    # all light, no offset, and the highest read noise
+    root = np.sqrt(median_adu**2 + 4 * variance * _HIGH_READ_NOISE_E**2)
+    highest = max(float(median_adu + root) / (2 * variance), 1.5 * gain)
     return _Guess(
         offset_adu=offset_adu,
         gain=gain,
         read_noise_e=read_noise_e,
         offset_range=(0.0, max(levels.dark_adu, offset_adu)),
-        gain_range=(0.1 * gain, max(median_adu / variance, 1.5 * gain)),
-        read_noise_range=(0.0, _USUAL_READ_NOISE_E * 2),
+        gain_range=(0.1 * gain, highest),
+        read_noise_range=(0.0, _HIGH_READ_NOISE_E),
         assumed=f"offset assumed to be {offset_adu:.0f} grey values, the light hardly varies",
     )
 

@@ -31,14 +31,6 @@ _Floats = npt.NDArray[np.float64]
 _Image = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A number and its standard error from the scatter between frames; NaN where unknown."""
-
-    value: float
-    error: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClipMeasures:
     """The measures of one clip.
@@ -135,7 +127,7 @@ def measure_clip(source: FrameSource, *, qp: npt.ArrayLike | None = None) -> Cli
     noisy = _noise_frames(is_key)
     still = frames[noisy]
     mean = still.mean(axis=0, dtype=np.float64).astype(np.float32)
-    noise = _noise(still, mean)
+    noise = measure_noise(still, mean)
     pattern = mean - uniform_filter(mean, _PATTERN_WINDOW_PX)
     full_px = facts.frame_width_px * facts.frame_height_px
     bits = 8.0 * columns["packet_bytes"] / full_px
@@ -154,26 +146,15 @@ def measure_clip(source: FrameSource, *, qp: npt.ArrayLike | None = None) -> Cli
         variance_error_adu2=noise.variance_error_adu2,
         correlation_x=noise.correlation_x,
         correlation_y=noise.correlation_y,
-        correlation_time=_correlation_time(still),
-        pattern_adu=_pattern_rms(still),
-        centre_adu=_measured(_patch_levels(still)[0]),
-        corner_adu=_measured(_patch_levels(still)[1]),
+        correlation_time=correlation_in_time(still),
+        pattern_adu=pattern_rms(still),
+        centre_adu=over_frames(_patch_levels(still)[0]),
+        corner_adu=over_frames(_patch_levels(still)[1]),
         moving_share=moving_share(still, mean),
         example=still[len(still) // 2].copy(),
         mean_adu=mean,
         pattern=pattern,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Noise:
-    """Variance by level and correlation of neighbours."""
-
-    level_adu: _Floats
-    variance_adu2: _Floats
-    variance_error_adu2: _Floats
-    correlation_x: Measured
-    correlation_y: Measured
 
 
 def _read(source: FrameSource) -> tuple[npt.NDArray[np.uint16], dict[str, _Floats]]:
@@ -208,95 +189,6 @@ def _noise_frames(is_key: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Return which frames noise is measured on: no key frames, if that leaves enough."""
     chosen = np.flatnonzero(~is_key)
     return np.arange(len(is_key)) if len(chosen) < FEWEST_FRAMES else chosen
-
-
-def _noise(still: npt.NDArray[np.uint16], mean: _Image) -> _Noise:
-    """Return variance by level, and correlation of neighbours, with errors from the frames."""
-    count = len(still)
-    order = np.argsort(mean, axis=None, kind="stable")
-    bins = np.array_split(order, _CURVE_POINTS)
-    squares, sums = np.empty((count, _CURVE_POINTS)), np.empty((count, 5))
-    for index, frame in enumerate(still):
-        residual = frame - mean
-        residual -= residual.mean()
-        square = (residual**2).ravel()
-        squares[index] = [square[members].mean(dtype=np.float64) for members in bins]
-        sums[index] = [
-            float(np.mean(a * b, dtype=np.float64))
-            for a, b in (
-                (residual, residual),
-                (residual[:, 1:], residual[:, :-1]),
-                (residual[1:], residual[:-1]),
-                (residual[:, 1:], residual[:, 1:]),
-                (residual[1:], residual[1:]),
-            )
-        ]
-    unbiased = count / (count - 1)
-    return _Noise(
-        level_adu=np.array([mean.ravel()[members].mean(dtype=np.float64) for members in bins]),
-        variance_adu2=squares.mean(axis=0) * unbiased,
-        variance_error_adu2=squares.std(axis=0, ddof=1) * unbiased / np.sqrt(count),
-        correlation_x=_ratio(sums[:, 1], sums[:, 3]),
-        correlation_y=_ratio(sums[:, 2], sums[:, 4]),
-    )
-
-
-def _ratio(above: _Floats, below: _Floats) -> Measured:
-    """Return the ratio of two means over frames; its error to first order."""
-    scale = float(below.mean())
-    if scale == 0:
-        return Measured(value=0.0, error=float("nan"))
-    value = float(above.mean()) / scale
-    error = np.std((above - value * below) / scale, ddof=1) / np.sqrt(len(above))
-    return Measured(value=value, error=float(error))
-
-
-def _measured(values: _Floats) -> Measured:
-    """Return mean and standard error of one value per frame."""
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
-    return Measured(value=float(values.mean()), error=error)
-
-
-def _correlation_time(still: npt.NDArray[np.uint16]) -> Measured:
-    """Return 1 - D(1) / D(far), where D(k) is the mean squared difference k frames apart."""
-    far = min(_FAR_FRAMES, len(still) // 2)
-    close = _squared_differences(still, 1)
-    distant = _squared_differences(still, far)
-    if distant.mean() == 0:
-        return Measured(value=0.0, error=float("nan"))
-    ratio = float(close.mean() / distant.mean())
-    relative = np.hypot(
-        close.std(ddof=1) / close.mean() / np.sqrt(len(close)) if close.mean() else 0.0,
-        distant.std(ddof=1) / distant.mean() / np.sqrt(len(distant)),
-    )
-    return Measured(value=1.0 - ratio, error=float(ratio * relative))
-
-
-def _squared_differences(still: npt.NDArray[np.uint16], lag: int) -> _Floats:
-    """Return the variance over the pixels of each difference of frames `lag` apart."""
-    pairs = zip(still[lag:], still[:-lag], strict=True)
-    return np.array(
-        [np.var(after - before.astype(np.float32), dtype=np.float64) for after, before in pairs]
-    )
-
-
-def _pattern_rms(still: npt.NDArray[np.uint16]) -> Measured:
-    """Return the RMS of the fixed pattern from the covariance of early and late frames.
-
-    The frame or two between them are left out, because the noise of consecutive frames may be
-    correlated.
-    """
-    gap = 1 if len(still) < 2 * FEWEST_FRAMES else 2
-    half = (len(still) - gap) // 2
-    early, late = (
-        part.mean(axis=0, dtype=np.float64) for part in (still[:half], still[half + gap :])
-    )
-    product = (early - uniform_filter(early, _PATTERN_WINDOW_PX)) * (
-        late - uniform_filter(late, _PATTERN_WINDOW_PX)
-    )
-    rms = float(np.sqrt(max(product.mean(), 0.0)))
-    spread = float(product.std() / np.sqrt(product.size))
-    return Measured(value=rms, error=spread / (2 * rms) if rms > 0 else float(np.sqrt(spread)))
 
 
 def _patch_levels(still: npt.NDArray[np.uint16]) -> tuple[_Floats, _Floats]:

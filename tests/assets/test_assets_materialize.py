@@ -20,6 +20,7 @@ GROUP_KEYS = {
     "recording", "frame_facts", "widefield", "raw/spots", "raw/drift", "raw/localizations",
     "raw/super_resolution", "raw/frc_report", "recording_report",
 }  # fmt: skip
+CAMERA_CHECKS = {"bright_light_is_linear", "measured_not_stated"}
 CHECKS = {"frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed"}
 
 
@@ -60,7 +61,13 @@ def test_the_definitions_are_valid_and_named_as_designed() -> None:
     groups = {node.key.to_user_string(): node.group_name for node in graph.asset_nodes}
     assert {key for key, group in groups.items() if group == "recordings"} == GROUP_KEYS
     assert groups["recording_comparison"] == "comparisons"
-    assert {key.name for key in graph.asset_check_keys} == CHECKS
+    assert {key.name for key in graph.asset_check_keys} == CHECKS | CAMERA_CHECKS
+    assert {key for key, group in groups.items() if group == "calibration"} == {
+        "photon_transfer_curve", "camera_calibration", "dark_stability", "flat_field",
+    }  # fmt: skip
+    assert {key for key, group in groups.items() if group == "datasets"} == {
+        "simulated_truth", "simulated_recording",
+    }  # fmt: skip
     for node in graph.asset_nodes:
         assert node.description, node.key
         assert node.owners

@@ -125,6 +125,40 @@ def test_noise_that_a_codec_took_from_some_blocks_is_not_believed():
     assert found.offset_adu <= np.median(coded)
 
 
+def test_a_gain_is_assumed_where_the_quantiser_is_too_coarse_for_the_noise():
+    rng = np.random.default_rng(12)
+    source = VideoSource(exposed(rng, blinking(rng), **CAMERAS["phone"]))
+    fine = estimate_camera(source, key_frame_qp=lambda _: 14.0)
+    assert fine == estimate_camera(source, key_frame_qp=lambda _: None)
+    assert fine == estimate_camera(source)
+    assert fine.source == "estimated"
+    coarse = estimate_camera(source, key_frame_qp=lambda _: 36.0)
+    assert coarse.source.startswith("estimated: gain assumed to be 0.34, because the codec rounds")
+    assert "QP 36" in coarse.source
+
+
+def test_the_quantiser_is_asked_of_videos_only():
+    rng = np.random.default_rng(13)
+    frames = exposed(rng, blinking(rng, frames=4), **CAMERAS["scmos"])
+    assert estimate_camera(ArraySource(frames), key_frame_qp=lambda _: 51.0).source == "estimated"
+
+
+@pytest.mark.parametrize("read_noise", [1.0, 6.0])
+@pytest.mark.parametrize("offset", [4.0, 300.0])
+def test_intervals_of_an_even_background_allow_for_any_usual_camera(offset, read_noise):
+    rng = np.random.default_rng(14)
+    camera = {"offset": offset, "gain": 0.6, "read_noise": read_noise, "bits": 16}
+    found = estimate_camera(ArraySource(exposed(rng, np.full((4, 64, 64), 30.0), **camera)))
+    assert found.source.startswith("estimated: offset assumed")
+    for name, truth in (
+        ("offset_adu", offset),
+        ("gain_e_per_adu", 0.6),
+        ("read_noise_e", read_noise),
+    ):
+        low, high = found.intervals[name]
+        assert low <= truth <= high
+
+
 @pytest.mark.parametrize("level", [0, 3, 200])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_constant_frames_get_a_usual_camera_that_says_so(level, dtype):
