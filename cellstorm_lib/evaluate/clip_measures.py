@@ -10,6 +10,14 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 
 from cellstorm_lib.errors import RecordingError
+from cellstorm_lib.evaluate.clip_noise import (
+    PATTERN_WINDOW_PX,
+    Measured,
+    correlation_in_time,
+    measure_noise,
+    over_frames,
+    pattern_rms,
+)
 from cellstorm_lib.evaluate.motion import moving_share
 from cellstorm_lib.recording import FrameSource, RecordingFacts, Roi
 
@@ -19,11 +27,6 @@ GRID_PERIODS_PX = (4, 8, 16)
 FEWEST_FRAMES, MOST_FRAMES = 6, 64
 #: Scenes of which a larger `moving_share` is found do not stand still.
 STILL_SHARE = 0.1
-#: Points of the curve of variance against level; each stands for as many pixels.
-_CURVE_POINTS = 20
-#: Frames so far apart that their noise is taken for independent.
-_FAR_FRAMES = 6
-_PATTERN_WINDOW_PX = 5
 #: Side of the patches that stand for centre and corners, as a share of the frame.
 _PATCH_SHARE = 0.125
 _CHUNK = 16
@@ -128,7 +131,7 @@ def measure_clip(source: FrameSource, *, qp: npt.ArrayLike | None = None) -> Cli
     still = frames[noisy]
     mean = still.mean(axis=0, dtype=np.float64).astype(np.float32)
     noise = measure_noise(still, mean)
-    pattern = mean - uniform_filter(mean, _PATTERN_WINDOW_PX)
+    pattern = mean - uniform_filter(mean, PATTERN_WINDOW_PX)
     full_px = facts.frame_width_px * facts.frame_height_px
     bits = 8.0 * columns["packet_bytes"] / full_px
     given = np.full(len(frames), np.nan) if qp is None else np.asarray(qp, np.float64)

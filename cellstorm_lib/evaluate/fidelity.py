@@ -11,8 +11,8 @@ from cellstorm_lib.evaluate.clip_measures import (
     GRID_PERIODS_PX,
     STILL_SHARE,
     ClipMeasures,
-    Measured,
 )
+from cellstorm_lib.evaluate.clip_noise import Measured, over_frames
 
 #: A measure counts as matched up to this relative difference.
 LIMIT = 0.15
@@ -148,15 +148,6 @@ def _row(
     )
 
 
-def _over_frames(values: _Floats) -> Measured:
-    """Return the mean of one value per frame and its standard error, where finite."""
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return Measured(value=float("nan"), error=float("nan"))
-    error = np.std(finite, ddof=1) / np.sqrt(len(finite)) if len(finite) > 1 else 0.0
-    return Measured(value=float(finite.mean()), error=float(error))
-
-
 def _histogram(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]:
     """Yield mean, spread and upper end of the grey levels, and how far the histograms overlap."""
     numbers: tuple[tuple[str, Callable[[_Floats], float]], ...] = (
@@ -186,7 +177,7 @@ def _histogram(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[Fidelity
 
 def _of_histogram(clip: ClipMeasures, number: Callable[[_Floats], float]) -> Measured:
     """Return a number of the histogram, its error from those of the single frames."""
-    scatter = _over_frames(np.array([number(share) for share in clip.share]))
+    scatter = over_frames(np.array([number(share) for share in clip.share]))
     return Measured(value=number(clip.share.mean(axis=0)), error=scatter.error)
 
 
@@ -266,7 +257,7 @@ def _grid(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]:
                 yield _row(
                     ("grid ratio", f"{period} px along {direction}, {kind}", ""),
                     *(
-                        _over_frames(clip.grid_ratio[clip.is_key == is_key, index, axis])
+                        over_frames(clip.grid_ratio[clip.is_key == is_key, index, axis])
                         for clip in (real, simulated)
                     ),
                 )
@@ -275,7 +266,7 @@ def _grid(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]:
 def _quantiser(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]:
     """Yield the mean QP; the difference is that of the quantiser's step, which QP + 6 doubles."""
     for kind, is_key in (("key frames", True), ("other frames", False)):
-        both = [_over_frames(clip.qp[clip.is_key == is_key]) for clip in (real, simulated)]
+        both = [over_frames(clip.qp[clip.is_key == is_key]) for clip in (real, simulated)]
         difference = 2.0 ** ((both[1].value - both[0].value) / 6.0)
         yield FidelityRow(
             group="quantiser",
@@ -294,7 +285,7 @@ def _bytes(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]
     for kind, is_key in (("key frames", True), ("other frames", False)):
         yield _row(
             ("compressed size", kind, "bits/px"),
-            *(_over_frames(clip.bits_per_px[clip.is_key == is_key]) for clip in (real, simulated)),
+            *(over_frames(clip.bits_per_px[clip.is_key == is_key]) for clip in (real, simulated)),
         )
 
 

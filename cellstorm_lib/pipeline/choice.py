@@ -12,6 +12,7 @@ from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.recording import FrameSource, RecordingFacts
 from cellstorm_lib.settings import read_settings
+from cellstorm_lib.video.quantiser import key_frame_qp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ def calibration_for(
             bit_depth=facts.bit_depth,
         )
         return stored, ()
-    estimated = estimate_camera(source)
+    estimated = estimate_camera(source, key_frame_qp=key_frame_qp)
     note = (
         "No camera was given: offset and gain are estimated from the recording itself, so photon "
         "numbers and uncertainties carry their error. Calibrate the camera to be sure of them."

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from cellstorm_lib.evaluate.clip_measures import ClipMeasures
 from cellstorm_lib.simulate.cameras import PhoneSettings
 from cellstorm_lib.simulate.codec import CodecSettings
-from cellstorm_lib.simulate.develop import neighbour_weight
+from cellstorm_lib.simulate.develop import black_shading, neighbour_weight
 from cellstorm_lib.simulate.exposure import CameraSettings
 from cellstorm_lib.simulate.processing import ProcessingSettings
 from cellstorm_lib.simulate.sensor import SensorSettings, squared_radius
@@ -234,9 +234,7 @@ def _dark_levels(mean_adu: npt.NDArray[np.float32]) -> tuple[float, float, float
 
 def _fall(shape: tuple[int, ...]) -> _Floats:
     """Return the course of the black level's shading: 0 in the centre, 1 in the corners."""
-    narrowness = 0.5 / ProcessingSettings().black_shading_width ** 2
-    radius2 = squared_radius((shape[0], shape[1]))
-    return np.asarray(np.expm1(-narrowness * radius2) / np.expm1(-narrowness))
+    return -black_shading(ProcessingSettings(black_shading_levels=1.0), (shape[0], shape[1]))
 
 
 def _blocks(picture: npt.NDArray[np.floating]) -> _Floats:

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from cellstorm_lib.evaluate.clip_measures import GRID_PERIODS_PX, ClipMeasures, Measured
+from cellstorm_lib.evaluate.clip_measures import GRID_PERIODS_PX, ClipMeasures
+from cellstorm_lib.evaluate.clip_noise import Measured
 from cellstorm_lib.evaluate.fidelity import LIMIT, FidelityReport
 from cellstorm_lib.report.drawing import (
     BLUE,
