@@ -41,11 +41,14 @@ class Boxes:
 def end_of_range_adu(calibration: CameraCalibration) -> float:
     """Return the lowest grey value that tells only that there was at least as much light.
 
-    The camera is saturated there, or its answer is no longer linear.
+    The camera is saturated there, or its answer is certainly no longer linear: above the upper end
+    of the linear range's interval, which is the saturation where no bend was seen.
     """
     if calibration.linear_to_adu is None:
         return calibration.saturation_adu
-    return min(calibration.saturation_adu, float(np.ceil(calibration.linear_to_adu)))
+    end_adu = calibration.linear_to_adu
+    end_adu = max(end_adu, calibration.intervals.get("linear_to_adu", (end_adu, end_adu))[1])
+    return min(calibration.saturation_adu, float(np.ceil(end_adu)))
 
 
 def cut_boxes(

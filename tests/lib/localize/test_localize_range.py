@@ -34,6 +34,13 @@ def test_the_range_ends_where_the_camera_clips_or_bends(linear_to_adu, expected)
     assert end_of_range_adu(replace(PHONE, linear_to_adu=linear_to_adu)) == expected
 
 
+@pytest.mark.parametrize(("high_adu", "expected"), [(200.0, 200), (220.0, 220), (1e4, 255)])
+def test_a_range_that_may_reach_further_ends_where_it_certainly_does(high_adu, expected):
+    intervals = {"linear_to_adu": (180.0, high_adu)}
+    camera = replace(PHONE, linear_to_adu=200.0, intervals=intervals)
+    assert end_of_range_adu(camera) == expected
+
+
 @pytest.mark.parametrize("has_maps", [False, True])
 def test_a_bent_response_is_measured_within_its_range(has_maps):
     rng = np.random.default_rng(1)
