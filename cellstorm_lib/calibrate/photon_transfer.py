@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 
 from cellstorm_lib.calibrate.camera_maps import measure_maps
-from cellstorm_lib.calibrate.pixel_statistics import PixelStatistics, merged, read_statistics
+from cellstorm_lib.calibrate.pixel_statistics import (
+    LEAST_FRAMES,
+    PixelStatistics,
+    merged,
+    read_statistics,
+)
 from cellstorm_lib.calibrate.plane_transfer import PlaneTransfer, measure_plane
 from cellstorm_lib.calibrate.planes import planes_of
 from cellstorm_lib.calibrate.pooled_planes import joined_remarks, pooled_numbers
@@ -16,7 +21,6 @@ from cellstorm_lib.calibrate.series_checks import (
     check_bright_levels,
     check_codec,
     check_dark_levels,
-    check_read,
     check_series,
 )
 from cellstorm_lib.calibrate.transfer_curve import PhotonTransferCurve, curve_of, points_of
@@ -32,8 +36,6 @@ __all__ = [
 ]
 
 Series = dict[str, PixelStatistics]
-
-_FEWEST_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +65,9 @@ class PhotonTransferSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.least_frames < _FEWEST_FRAMES:
+        if self.least_frames < LEAST_FRAMES:
             raise SettingsError(
-                f"least_frames must be {_FEWEST_FRAMES} or more, got {self.least_frames}"
+                f"least_frames must be {LEAST_FRAMES} or more, got {self.least_frames}"
             )
         if not 0.01 <= self.bend_share <= 0.3:
             raise SettingsError(f"bend_share must be 0.01 to 0.3, got {self.bend_share}")
@@ -142,8 +144,7 @@ def measure_photon_transfer(
         done = 0 if are_dark else len(dark)
         found = []
         for number, source in enumerate(sources, start=done + 1):
-            series = read_statistics(source, planes=planes)
-            check_read(source, series, least_frames=settings.least_frames)
+            series = read_statistics(source, planes=planes, least_frames=settings.least_frames)
             check_codec(source, series.values(), key_frame_qp)
             for plane in series.values():
                 (check_dark_levels if are_dark else check_bright_levels)(plane)

@@ -17,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.calibrate.planes import Plane
-from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.errors import CalibrationError
+from cellstorm_lib.recording import FrameSource, RecordingFacts
 
 Floats = npt.NDArray[np.float64]
 
 #: Consecutive parts of a series whose means tell whether something moved.
 PART_COUNT = 8
+#: Fewest frames that still give each half a variance and a regression.
+LEAST_FRAMES = 8
 _CHUNK_VALUES = 2_000_000
 _LEVEL_COUNT = 2**16
 
@@ -153,16 +156,23 @@ class _Sums:
 
 
 def read_statistics(
-    source: FrameSource, *, planes: Mapping[str, Plane]
+    source: FrameSource, *, planes: Mapping[str, Plane], least_frames: int = LEAST_FRAMES
 ) -> dict[str, PixelStatistics]:
     """Read a series once and return what its pixels did, plane by plane.
 
     Parameters
     ----------
     source : FrameSource
-        Of a video only key frames are used; tainted frames are left out. At least 8 frames.
+        Of a video only key frames are used; tainted frames are left out.
     planes : mapping of str to Plane
         What to read, by name.
+    least_frames : int
+        Fewest frames to be content with, 8 or more.
+
+    Raises
+    ------
+    CalibrationError
+        When too few frames are left.
 
     Notes
     -----
@@ -179,6 +189,8 @@ def read_statistics(
             if name not in sums:
                 sums[name] = _Sums(frames[0])
             sums[name].add(frames, part)
+    count = min((len(plane.frame_means) for plane in sums.values()), default=0)
+    check_count(source.facts, count, least_frames)
     return {name: plane.statistics(source.facts.name) for name, plane in sums.items()}
 
 
@@ -208,3 +220,19 @@ def usable_count(source: FrameSource) -> int:
         return len(numbers)
     keys = source.key_frames()
     return int(np.count_nonzero((keys >= numbers.start) & (keys < numbers.stop)))
+
+
+def check_count(facts: RecordingFacts, count: int, least_frames: int) -> None:
+    """Check that a series has enough frames.
+
+    Raises
+    ------
+    CalibrationError
+        When it has too few.
+    """
+    if count < least_frames:
+        kind = "key frames (others cannot be used)" if facts.is_video else "frames"
+        raise CalibrationError(
+            f"{facts.name} has {count} {kind}, but at least {least_frames} are needed; record a "
+            "longer series, best 100 frames or more"
+        )

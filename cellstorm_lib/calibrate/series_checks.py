@@ -1,12 +1,12 @@
 """What must be true of bright and dark series before a camera is measured with them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from cellstorm_lib.calibrate.codec_gate import may_be_calibrated
 from cellstorm_lib.calibrate.linear_range import saturation_level
-from cellstorm_lib.calibrate.pixel_statistics import PixelStatistics, usable_count
+from cellstorm_lib.calibrate.pixel_statistics import PixelStatistics, check_count, usable_count
 from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.recording import FrameSource, RecordingFacts
 
@@ -50,23 +50,8 @@ def check_series(
                 f"{facts.name} has frames of {facts.roi.width_px} x {facts.roi.height_px} pixels, "
                 f"but {_LEAST_SIDE_PX} x {_LEAST_SIDE_PX} are needed; record larger ones"
             )
-        _check_count(facts, usable_count(source), least_frames)
+        check_count(facts, usable_count(source), least_frames)
     _check_alike([source.facts for source in [*bright, *dark]])
-
-
-def check_read(
-    source: FrameSource, planes: Mapping[str, PixelStatistics], *, least_frames: int
-) -> None:
-    """Check that as many frames came out of a series as it promised, or at least enough.
-
-    Raises
-    ------
-    CalibrationError
-        When too many are missing or damaged.
-    """
-    _check_count(
-        source.facts, min((p.frame_count for p in planes.values()), default=0), least_frames
-    )
 
 
 def check_codec(
@@ -160,16 +145,6 @@ def _check_alike(series: Sequence[RecordingFacts]) -> None:
                     f"{first.name} and {facts.name} differ in {what}, {one} and {other}; bright "
                     "and dark series must come from one camera with one setting"
                 )
-
-
-def _check_count(facts: RecordingFacts, count: int, least_frames: int) -> None:
-    """Raise when there are too few frames."""
-    if count < least_frames:
-        kind = "key frames (others cannot be used)" if facts.is_video else "frames"
-        raise CalibrationError(
-            f"{facts.name} has {count} {kind}, but at least {least_frames} are needed; record a "
-            "longer series, best 100 frames or more"
-        )
 
 
 def _size(facts: RecordingFacts) -> str:

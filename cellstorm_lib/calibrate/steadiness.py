@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from cellstorm_lib.calibrate.pixel_statistics import Floats, PixelStatistics
-from cellstorm_lib.calibrate.transfer_bins import Mask, bin_of
+from cellstorm_lib.calibrate.transfer_bins import Indices, Mask, bin_of
 
 _BLOCK_PX = 8
 #: Blocks whose parts of the series differ by so many times what noise explains have changed.
@@ -108,17 +108,30 @@ def measure_shaking(
         return Shaking(displacement_px=0.0, share=0.0)
     index = bin_of(signal, signal)
     pixels = np.bincount(index)
-    middle = np.bincount(index, signal) / pixels
-    typical = np.interp(signal, middle, np.bincount(index, variance) / pixels)
-    steep = rise - (np.bincount(index, rise) / pixels)[index]
+    typical = (np.bincount(index, variance) / pixels)[index]
+    steep = _less_its_line(rise, signal, index)
     weight = bright.freedom / (2.0 * np.square(typical))
     energy = float(weight @ np.square(steep))
-    square = float(weight @ (steep * (variance - typical))) / max(energy, 1e-300)
+    square = float(weight @ (steep * _less_its_line(variance, signal, index)))
+    square /= max(energy, 1e-300)
     is_certain = square * np.sqrt(energy) > _CERTAIN
     return Shaking(
         displacement_px=float(np.sqrt(square)) if is_certain else 0.0,
         share=square * float(rise.sum() / variance.sum()) if is_certain else 0.0,
     )
+
+
+def _less_its_line(values: Floats, signal: Floats, index: Indices) -> Floats:
+    """Return what of the values a straight line in the signal, bin by bin, does not explain.
+
+    Pixels of a steep place may be the brighter ones of their bin: what the light explains must
+    not count as shaking.
+    """
+    pixels = np.bincount(index)
+    across = signal - (np.bincount(index, signal) / pixels)[index]
+    rest = np.asarray(values - (np.bincount(index, values) / pixels)[index])
+    width = np.maximum(np.bincount(index, np.square(across)), 1e-300)
+    return np.asarray(rest - (np.bincount(index, across * rest) / width)[index] * across)
 
 
 def _light_change(bright: PixelStatistics, dark_adu: Floats, is_good: Mask) -> float:

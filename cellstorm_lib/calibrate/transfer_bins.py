@@ -77,7 +77,7 @@ def sort_into_bins(
             (signal[measured], variance[measured], np.square(variance[measured])), start=1
         ):
             rows[row] += np.bincount(of, values, count)
-    pixels, signals, variances, squares = rows
+    pixels, signals, variances, squares = rows[:, rows[0] > 0]
     mean_variance = variances / pixels
     freedom = np.mean([min(s.frame_counts) - 2 for s in bright])
     expected = np.sqrt(2.0 / freedom)
