@@ -1,0 +1,195 @@
+"""What raw and denoised branch of a recording are compared in, row by row."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cellstorm_lib.evaluate.agreement import Agreement, Mask, Range
+from cellstorm_lib.pipeline.result import CheckOutcome
+from cellstorm_lib.reconstruct.frc import FrcReport
+from cellstorm_lib.tables import Localizations
+
+Favours = Literal["raw", "denoised", "both alike", "cannot tell"]
+
+#: Differences of the Jaccard index below this are not worth a network.
+_ALIKE = 0.02
+#: 16 to 84 % intervals of two resolutions are far apart when their middles differ by so many of
+#: their joint half-widths.
+_APART = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One thing in which the two branches were compared.
+
+    Attributes
+    ----------
+    question : str
+        What was compared.
+    raw, denoised : str
+        What was found in either, with its unit.
+    favours : str
+        ``raw``, ``denoised``, ``both alike`` or ``cannot tell``.
+    about : str
+        How it was found, and its interval.
+    """
+
+    question: str
+    raw: str
+    denoised: str
+    favours: Favours
+    about: str
+
+
+def real_spots_row(agreement: Agreement) -> Evidence:
+    """Return which branch has more of what is real and less of what is not."""
+    gain = agreement.gain
+    favours: Favours = "cannot tell"
+    if gain is not None:
+        if gain.low > 0 and gain.value > _ALIKE / 2:
+            favours = "denoised"
+        elif gain.high < 0 and gain.value < -_ALIKE / 2:
+            favours = "raw"
+        elif gain.low > -_ALIKE and gain.high < _ALIKE:
+            favours = "both alike"
+    about = (
+        f"not known: {agreement.reason}"
+        if gain is None
+        else f"Jaccard index of the denoised branch less that of the raw one {gain.value:+.3f} "
+        f"({gain.low:+.3f} to {gain.high:+.3f}), judged by how many of the spots that one branch "
+        "alone has lie on what is seen at other times"
+    )
+    return Evidence(
+        question="Real spots found, false ones avoided",
+        raw=_percent(agreement.real_first, agreement.only_first),
+        denoised=_percent(agreement.real_second, agreement.only_second),
+        favours=favours,
+        about=about,
+    )
+
+
+def _percent(real: Range | None, only: Mask) -> str:
+    """Return how much of what a branch alone has is real."""
+    count = int(only.sum())
+    if real is None:
+        return f"{count:,} spots of its own"
+    return f"{count:,} spots of its own, {real.value:.0%} real ({real.low:.0%} to {real.high:.0%})"
+
+
+def resolution_row(raw: FrcReport | None, denoised: FrcReport | None) -> Evidence:
+    """Return which branch is resolved better."""
+    numbers = [
+        None
+        if report is None or report.resolution_nm is None
+        else (report.resolution_nm, report.low_nm, report.high_nm)
+        for report in (raw, denoised)
+    ]
+    one, other = numbers
+    favours: Favours = "cannot tell"
+    if one is None and other is not None:
+        favours = "denoised"
+    elif one is not None and other is None:
+        favours = "raw"
+    elif one is not None and other is not None:
+        half_widths = [(high - low) / 2 for _, low, high in (one, other) if low and high]
+        difference = other[0] - one[0]
+        if abs(difference) <= _APART * math.hypot(*half_widths):
+            favours = "both alike"
+        else:
+            favours = "denoised" if difference < 0 else "raw"
+    return Evidence(
+        question="Resolution (Fourier ring correlation)",
+        raw=_nanometres(one),
+        denoised=_nanometres(other),
+        favours=favours,
+        about=f"split by {raw.split}; alike when the intervals are not clearly apart"
+        if raw is not None
+        else "not measured",
+    )
+
+
+def _nanometres(numbers: tuple[float, float | None, float | None] | None) -> str:
+    """Return a resolution with its interval."""
+    if numbers is None:
+        return "none"
+    value, low, high = numbers
+    return f"{value:.0f} nm" + (f" ({low:.0f} to {high:.0f})" if low and high else "")
+
+
+def check_row(
+    name: str,
+    question: str,
+    raw: tuple[CheckOutcome, ...],
+    denoised: tuple[CheckOutcome, ...],
+) -> Evidence:
+    """Return whether a check fails in one branch only."""
+    outcomes = [next((c for c in checks if c.name == name), None) for checks in (raw, denoised)]
+    passed = [None if outcome is None else outcome.passed for outcome in outcomes]
+    said = {True: "no", False: "yes", None: "cannot be told"}
+    favours: Favours = "both alike" if passed[0] == passed[1] else "cannot tell"
+    if passed == [True, False]:
+        favours = "raw"
+    elif passed == [False, True]:
+        favours = "denoised"
+    about = outcomes[1].reason if outcomes[1] is not None else "not asked"
+    return Evidence(
+        question=question,
+        raw=said[passed[0]],
+        denoised=said[passed[1]],
+        favours=favours,
+        about=about,
+    )
+
+
+def domain_row(remarks: tuple[str, ...]) -> Evidence:
+    """Return whether the network was trained on film like this."""
+    return Evidence(
+        question="Recording like the film the network was trained on",
+        raw="",
+        denoised="no" if remarks else "yes",
+        favours="raw" if remarks else "both alike",
+        about="; ".join(remarks) or "camera, codec and background lie within what it has seen",
+    )
+
+
+def counts_row(raw: Localizations, denoised: Localizations, agreement: Agreement) -> Evidence:
+    """Return how many spots there are; a number that says nothing by itself."""
+    return Evidence(
+        question="Spots found",
+        raw=f"{len(raw):,}",
+        denoised=f"{len(denoised):,}",
+        favours="cannot tell",
+        about=f"{agreement.common:,} are found in both; more is not better by itself",
+    )
+
+
+def alone_row(agreement: Agreement) -> Evidence:
+    """Return how many spots one branch alone has."""
+    return Evidence(
+        question="Spots that this branch alone has",
+        raw=f"{int(agreement.only_first.sum()):,}",
+        denoised=f"{int(agreement.only_second.sum()):,}",
+        favours="cannot tell",
+        about="some are shown below",
+    )
+
+
+def medians_row(
+    question: str, column: str, raw: Localizations, denoised: Localizations, unit: str
+) -> Evidence:
+    """Return the medians of a column; different ones are a matter of bias, not of quality."""
+    texts = [
+        f"{np.median(table.column(column)):.4g} {unit}"
+        if column in table and len(table)
+        else "none"
+        for table in (raw, denoised)
+    ]
+    return Evidence(
+        question=question,
+        raw=texts[0],
+        denoised=texts[1],
+        favours="cannot tell",
+        about="median",
+    )
