@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.evaluate.agreement import Range
 from cellstorm_lib.localize.localize import LocalizeReport
+from cellstorm_lib.pipeline.strips import SpotStrips
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.reconstruct.render import RenderedImage
 from cellstorm_lib.recording import LossSummary, RecordingFacts
@@ -17,6 +19,9 @@ from cellstorm_lib.refine.drift import Drift
 from cellstorm_lib.refine.merge import MergeReport
 from cellstorm_lib.refine.select import SelectReport
 from cellstorm_lib.tables import Localizations
+
+Use = Literal["raw", "denoised", "cannot tell"]
+Favours = Literal["raw", "denoised", "both alike", "cannot tell"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +153,59 @@ class BranchResult:
     checks: tuple[CheckOutcome, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One thing in which the two branches were compared.
+
+    Attributes
+    ----------
+    question : str
+        What was compared.
+    raw, denoised : str
+        What was found in either, with its unit.
+    favours : str
+        ``raw``, ``denoised``, ``both alike`` or ``cannot tell``.
+    about : str
+        How it was found, and its interval.
+    """
+
+    question: str
+    raw: str
+    denoised: str
+    favours: Favours
+    about: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which branch of a recording to use.
+
+    Attributes
+    ----------
+    use : str
+        ``raw``, ``denoised``, or ``cannot tell``.
+    reason : str
+        Why, in one sentence.
+    evidence : tuple of Evidence
+        Everything that was compared.
+    gain : Range or None
+        Estimated Jaccard index of the denoised branch minus that of the raw one.
+    common, only_raw, only_denoised : int
+        Spots found in both branches, and in one alone.
+    model : str
+        The network.
+    """
+
+    use: Use
+    reason: str
+    evidence: tuple[Evidence, ...]
+    gain: Range | None
+    common: int
+    only_raw: int
+    only_denoised: int
+    model: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RecordingResult:
     """One recording with all its branches.
@@ -172,6 +230,10 @@ class RecordingResult:
         All settings as plain content.
     notes : tuple of str
         What the reader has to know, such as an estimated camera.
+    verdict : Verdict or None
+        Which branch to use; None with one branch only.
+    strips : tuple of SpotStrips
+        Spots that one branch alone has, cut out of the frames.
     """
 
     facts: RecordingFacts
@@ -183,6 +245,8 @@ class RecordingResult:
     branches: Mapping[str, BranchResult]
     settings: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    strips: tuple[SpotStrips, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

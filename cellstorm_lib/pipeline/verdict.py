@@ -1,13 +1,18 @@
 """Raw or denoised: which of the two tables of one recording to trust, and why."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
-from cellstorm_lib.evaluate.agreement import Range, compare_tables
-from cellstorm_lib.pipeline.result import BranchResult, CheckOutcome
-from cellstorm_lib.pipeline.verdict_evidence import (
+from cellstorm_lib.evaluate.agreement import compare_tables
+from cellstorm_lib.pipeline.result import (
+    BranchResult,
+    CheckOutcome,
     Evidence,
     Favours,
+    Use,
+    Verdict,
+)
+from cellstorm_lib.pipeline.verdict_evidence import (
     alone_row,
     check_row,
     counts_row,
@@ -19,42 +24,10 @@ from cellstorm_lib.pipeline.verdict_evidence import (
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.tables import Localizations
 
-Use = Literal["raw", "denoised", "cannot tell"]
-
 _CHECKS = {
     "codec_grid": "Positions follow the codec's blocks",
     "subpixel_bias": "Positions lean to a place within the pixel",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Which branch of a recording to use.
-
-    Attributes
-    ----------
-    use : str
-        ``raw``, ``denoised``, or ``cannot tell``.
-    reason : str
-        Why, in one sentence.
-    evidence : tuple of Evidence
-        Everything that was compared.
-    gain : Range or None
-        Estimated Jaccard index of the denoised branch minus that of the raw one.
-    common, only_raw, only_denoised : int
-        Spots found in both branches, and in one alone.
-    model : str
-        The network.
-    """
-
-    use: Use
-    reason: str
-    evidence: tuple[Evidence, ...]
-    gain: Range | None
-    common: int
-    only_raw: int
-    only_denoised: int
-    model: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

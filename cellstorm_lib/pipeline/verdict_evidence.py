@@ -1,46 +1,19 @@
 """What raw and denoised branch of a recording are compared in, row by row."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from cellstorm_lib.evaluate.agreement import Agreement, Mask, Range
-from cellstorm_lib.pipeline.result import CheckOutcome
+from cellstorm_lib.pipeline.result import CheckOutcome, Evidence, Favours
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.tables import Localizations
-
-Favours = Literal["raw", "denoised", "both alike", "cannot tell"]
 
 #: Differences of the Jaccard index below this are not worth a network.
 _ALIKE = 0.02
 #: 16 to 84 % intervals of two resolutions are far apart when their middles differ by so many of
 #: their joint half-widths.
 _APART = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """One thing in which the two branches were compared.
-
-    Attributes
-    ----------
-    question : str
-        What was compared.
-    raw, denoised : str
-        What was found in either, with its unit.
-    favours : str
-        ``raw``, ``denoised``, ``both alike`` or ``cannot tell``.
-    about : str
-        How it was found, and its interval.
-    """
-
-    question: str
-    raw: str
-    denoised: str
-    favours: Favours
-    about: str
 
 
 def real_spots_row(agreement: Agreement) -> Evidence:

@@ -30,8 +30,8 @@ class Headline:
 
 
 def headline_of(result: RecordingResult) -> Headline:
-    """Return the headline of a recording; it speaks of the first branch."""
-    branch = next(iter(result.branches.values()), None)
+    """Return the headline of a recording; it speaks of the branch to use, else of the raw one."""
+    branch = next(iter(recommended_first(result)), None)
     frames = Row(name="Frames", value=f"{frame_count(result):,}", remark=duration_text(result))
     if branch is None:
         return Headline(
@@ -40,11 +40,18 @@ def headline_of(result: RecordingResult) -> Headline:
             cautions=(*result.notes, *_loss_cautions(result)),
         )
     figures = (_resolution_figure(branch), *_table_figures(branch), frames, _checks_figure(branch))
+    which = f"Shown is the {branch.name} branch. " if result.verdict is not None else ""
     return Headline(
-        sentence=_sentence(branch, frame_count(result)),
+        sentence=which + _sentence(branch, frame_count(result)),
         figures=figures,
         cautions=(*result.notes, *_loss_cautions(result), *_failed(branch.checks)),
     )
+
+
+def recommended_first(result: RecordingResult) -> tuple[BranchResult, ...]:
+    """Return the branches, the one that the verdict recommends before the others."""
+    wanted = None if result.verdict is None else result.verdict.use
+    return tuple(sorted(result.branches.values(), key=lambda branch: branch.name != wanted))
 
 
 def first_frc(branch: BranchResult) -> FrcReport | None:

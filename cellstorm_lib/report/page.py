@@ -21,9 +21,10 @@ from cellstorm_lib.report.facts import (
     recording_rows,
     version_rows,
 )
-from cellstorm_lib.report.headline import headline_of
+from cellstorm_lib.report.headline import headline_of, recommended_first
 from cellstorm_lib.report.rows import rows_of
 from cellstorm_lib.report.sections import Drawing, branch_section, drawing
+from cellstorm_lib.report.verdict import verdict_section
 
 
 def recording_page(result: RecordingResult) -> str:
@@ -45,7 +46,8 @@ def recording_page(result: RecordingResult) -> str:
         "recording.html",
         title=result.facts.name,
         headline=headline_of(result),
-        branches=[branch_section(result, branch) for branch in result.branches.values()],
+        branches=[branch_section(result, branch) for branch in recommended_first(result)],
+        verdict=verdict_section(result),
         recording=recording_rows(result),
         frames=_frames_drawing(result),
         camera=camera_rows(result.calibration),

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellstorm_lib.pipeline.result import CheckOutcome
+from cellstorm_lib.pipeline.result import CheckOutcome, Verdict
 from cellstorm_lib.pipeline.store import read_records, write_records
-from cellstorm_lib.pipeline.verdict import BranchFindings, Verdict, judge
+from cellstorm_lib.pipeline.verdict import BranchFindings, judge
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.tables import FieldOfView, Localizations
 
