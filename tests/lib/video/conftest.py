@@ -1,7 +1,7 @@
 """Videos made once for all tests of this folder."""
 
 import pytest
-from numbered_videos import encode, opened, read
+from numbered_videos import encode, opened, read, remux
 
 
 @pytest.fixture(scope="session")
@@ -16,19 +16,21 @@ def sound(made):
 
 
 @pytest.fixture(scope="session")
-def plain(made):
+def plain(made, sound):
     """The same with its index after the data, as phones write it."""
-    return encode(made / "plain.mp4")
+    return remux(sound, made / "plain.mp4")
 
 
 @pytest.fixture(scope="session")
-def fragmented(made):
-    return encode(made / "fragmented.mp4", container={"movflags": "frag_keyframe+empty_moov"})
+def fragmented(made, sound):
+    """The same in fragments, each with an index of its own."""
+    return remux(sound, made / "fragmented.mp4", container={"movflags": "frag_keyframe+empty_moov"})
 
 
 @pytest.fixture(scope="session")
-def matroska(made):
-    return encode(made / "sound.mkv")
+def matroska(made, sound):
+    """The same in another container."""
+    return remux(sound, made / "sound.mkv")
 
 
 @pytest.fixture(scope="session")

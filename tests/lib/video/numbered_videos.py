@@ -92,10 +92,15 @@ def remux(
     earlier_by: int = 0,
     rotation_deg: int | None = None,
     audio_s: float = 0,
+    container: Mapping[str, str] | None = None,
 ) -> Path:
     """Copy the compressed frames into a new file, some left out or moved in time."""
     left_out = set(without)
-    with av.open(str(source)) as given, av.open(str(target), "w") as output:
+    options = dict(container or {})
+    with (
+        av.open(str(source)) as given,
+        av.open(str(target), "w", container_options=options) as output,
+    ):
         stream = given.streams.video[0]
         if audio_s:
             sound = output.add_stream("aac", rate=16000, layout="mono")
