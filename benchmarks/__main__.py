@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-NAMES = ("accuracy", "compressed", "frc", "drift", "speed", "memory", "simulate")
+NAMES = (
+    "accuracy",
+    "compressed",
+    "frc",
+    "drift",
+    "speed",
+    "memory",
+    "simulate",
+    "display",
+    "fidelity",
+    "denoiser_quality",
+)
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or NAMES

@@ -7,8 +7,10 @@ import dagster as dg
 from cellstorm_assets.partitions import CAMERAS, DATASETS, RECORDINGS
 from cellstorm_assets.project import partition_key
 from cellstorm_assets.resources import ProjectResource
-from cellstorm_lib.files import digest_of_file
-from cellstorm_lib.pipeline.datasets import dataset_names
+from cellstorm_assets.training_sets import SPOTS, refuse_unready
+from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.files import digest_of, digest_of_file
+from cellstorm_lib.pipeline.datasets import dataset_names, read_recipe
 
 process_recordings = dg.define_asset_job(
     "process_recordings",
@@ -32,8 +34,30 @@ calibrate_cameras = dg.define_asset_job(
 
 simulate_datasets = dg.define_asset_job(
     "simulate_datasets",
-    selection=dg.AssetSelection.groups("datasets"),
+    selection=dg.AssetSelection.assets("simulated_truth", "simulated_recording"),
     description="Simulates the recording of one dataset.",
+)
+
+
+make_training_pairs = dg.define_asset_job(
+    "make_training_pairs",
+    selection=dg.AssetSelection.assets("training_pairs").upstream(depth=1)
+    & dg.AssetSelection.groups("datasets"),
+    description="Makes the pairs a dataset's recipe asks for, by each method, and mixes them.",
+)
+
+
+train_denoisers = dg.define_asset_job(
+    "train_denoisers",
+    selection=dg.AssetSelection.assets("denoiser", "denoiser_scores"),
+    description="Trains a denoiser on the pairs of one dataset, and scores it beside the others.",
+)
+
+
+choose_champion = dg.define_asset_job(
+    "choose_champion",
+    selection=dg.AssetSelection.assets("champion_denoiser"),
+    description="Makes the best scored denoiser the champion, if it beats the present one.",
 )
 
 
@@ -117,18 +141,46 @@ def new_cameras(
 
 
 @dg.sensor(
-    job=simulate_datasets,
+    job=make_training_pairs,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks for new recipes in the datasets folder; it only lists them.",
+    description="Looks for new recipes in the datasets folder, and makes the training pairs they "
+    "ask for once the recordings they name are localized and the film they need is there. "
+    "Simulating a film is left to a person.",
 )
 def new_datasets(
     context: dg.SensorEvaluationContext, project: ProjectResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """Add a partition for every recipe; materializing it is left to a person, for it takes long."""
+    """Add a partition for every recipe, and ask for a run where pairs are wanted and possible.
+
+    The cursor holds, for each recipe that asks for pairs, the digest of what was asked for.
+    """
+    asked: dict[str, str] = json.loads(context.cursor or "{}")
+    home = project.project()
+    folder = home.datasets_folder
+    names = dataset_names(folder)
+    localized = sorted(context.instance.get_materialized_partitions(SPOTS))
+    now = {name: look for name, look in asked.items() if name in names}
+    new = []
+    for name in names:
+        try:
+            recipe = read_recipe(folder, name).pairs
+            if recipe is None or asked.get(name) == digest_of(recipe):
+                continue
+            refuse_unready(home, name, localized)
+        except SettingsError as error:
+            context.log.info(f"no pairs for the dataset {name} yet: {error}")
+            continue
+        now[name] = digest_of(recipe)
+        new.append(name)
     known = set(context.instance.get_dynamic_partitions("dataset"))
-    names = dataset_names(project.project().datasets_folder)
     missing = [name for name in names if name not in known]
-    if not missing:
+    if not missing and now == asked:
         return dg.SkipReason("no new dataset")
-    return dg.SensorResult(dynamic_partitions_requests=[DATASETS.build_add_request(missing)])
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(run_key=f"{name}-{now[name]}", partition_key=name) for name in new
+        ],
+        dynamic_partitions_requests=[DATASETS.build_add_request(missing)] if missing else [],
+        cursor=json.dumps(now, sort_keys=True),
+    )

@@ -7,13 +7,17 @@ from typing import Any, cast
 import dagster as dg
 
 from cellstorm_assets.config import config_for, with_changes
+from cellstorm_assets.denoising import stack_of
 from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.recordings import GROUP, OWNERS, source_of
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.localize.detect import DetectSettings
-from cellstorm_lib.pipeline.process import find_spots
+from cellstorm_lib.localize.localize import LocalizeReport
+from cellstorm_lib.pipeline.denoise import DenoiseReport
+from cellstorm_lib.pipeline.process import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.result import FrcReports, RecordingEntry
+from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.steps import (
     check_positions,
     check_resolution,
@@ -32,6 +36,9 @@ from cellstorm_lib.tables import COLUMNS, Localizations
 
 #: The assets of a branch, in the order of the work.
 BRANCH_ASSETS = ("spots", "drift", "localizations", "super_resolution", "frc_report")
+
+MOLECULES = dg.PythonObjectDagsterType(Localizations, name="Molecules")
+RESOLUTION = dg.PythonObjectDagsterType(FrcReports, name="Resolution")
 
 DetectForm = config_for(DetectSettings)
 DriftForm = config_for(DriftSettings)
@@ -59,7 +66,7 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
     Parameters
     ----------
     branch : str
-        ``raw``: the frames as they came from the phone.
+        ``raw``: the frames as they came from the phone; ``denoised``: what a network made of them.
     """
     common: dict[str, Any] = {
         "partitions_def": RECORDINGS,
@@ -78,34 +85,7 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
     localizations_key = dg.AssetKey([branch, "localizations"])
     frc_key = dg.AssetKey([branch, "frc_report"])
 
-    @in_branch(kinds={"parquet"}, io_manager_key="parquet")
-    def spots(
-        config: DetectForm,  # type: ignore[valid-type]
-        recording: RecordingEntry,
-        project: ProjectResource,
-    ) -> dg.MaterializeResult[Localizations]:
-        """Every blink that was found and fitted, frame by frame, as found."""
-        with said_plainly():
-            settings = project.project().settings()
-            detect = with_changes(settings.localize.detect, config)
-            settings = replace(settings, localize=replace(settings.localize, detect=detect))
-            found, report = find_spots(
-                source_of(recording, project),
-                recording.calibration,
-                recording.pixel_size_nm,
-                settings,
-            )
-        return dg.MaterializeResult(
-            value=found.with_provenance(localize_report=asdict(report)),
-            metadata={
-                **as_metadata(report),
-                "dagster/row_count": len(found),
-                "dagster/column_schema": columns_of(found),
-                "photons": picture(
-                    figure_png(histogram_figure("photons", {branch: found})), "photons per spot"
-                ),
-            },
-        )
+    spots = (_raw_spots if branch == "raw" else _denoised_spots)(in_branch)
 
     @in_branch(
         kinds={"parquet"},
@@ -136,7 +116,7 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
             "spots": dg.AssetIn([branch, "spots"]),
             "drift": dg.AssetIn([branch, "drift"]),
         },
-        dagster_type=dg.PythonObjectDagsterType(Localizations, name="Molecules"),
+        dagster_type=MOLECULES,
         check_specs=[
             dg.AssetCheckSpec("codec_grid", asset=localizations_key),
             dg.AssetCheckSpec("subpixel_bias", asset=localizations_key),
@@ -199,7 +179,7 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
         io_manager_key="parquet",
         ins={"localizations": dg.AssetIn([branch, "localizations"])},
-        dagster_type=dg.PythonObjectDagsterType(FrcReports, name="Resolution"),
+        dagster_type=RESOLUTION,
         check_specs=[dg.AssetCheckSpec("frc_crossed", asset=frc_key)],
     )
     def frc_report(localizations: Localizations, project: ProjectResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -218,3 +198,77 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         )
 
     return [spots, drift, localizations, super_resolution, frc_report]
+
+
+Declare = Callable[..., Callable[[Callable[..., Any]], dg.AssetsDefinition]]
+
+
+def _raw_spots(in_branch: Declare) -> dg.AssetsDefinition:
+    """Return the asset that localizes the frames as filmed."""
+
+    @in_branch(kinds={"parquet"}, io_manager_key="parquet")
+    def spots(
+        config: DetectForm,  # type: ignore[valid-type]
+        recording: RecordingEntry,
+        project: ProjectResource,
+    ) -> dg.MaterializeResult[Localizations]:
+        """Every blink that was found and fitted, frame by frame, as found."""
+        with said_plainly():
+            found, report = find_spots(
+                source_of(recording, project),
+                recording.calibration,
+                recording.pixel_size_nm,
+                _with_detection(project, config),
+            )
+        return _found_spots(found, report, "raw")
+
+    return spots
+
+
+def _denoised_spots(in_branch: Declare) -> dg.AssetsDefinition:
+    """Return the asset that localizes the denoised frames."""
+
+    @in_branch(kinds={"parquet"}, io_manager_key="parquet")
+    def spots(
+        context: dg.AssetExecutionContext,
+        config: DetectForm,  # type: ignore[valid-type]
+        recording: RecordingEntry,
+        denoised_stack: DenoiseReport,
+        project: ProjectResource,
+    ) -> dg.MaterializeResult[Localizations]:
+        """Every blink that was found and fitted in the denoised frames, frame by frame."""
+        with said_plainly():
+            found, report = find_denoised_spots(
+                source_of(recording, project),
+                stack_of(project.project(), context.partition_key),
+                denoised_stack,
+                recording.pixel_size_nm,
+                _with_detection(project, config),
+            )
+        return _found_spots(found, report, "denoised")
+
+    return spots
+
+
+def _with_detection(project: ProjectResource, config: Any) -> PipelineSettings:
+    """Return the project's settings with what the launchpad changes in the detection."""
+    settings = project.project().settings()
+    detect = with_changes(settings.localize.detect, config)
+    return replace(settings, localize=replace(settings.localize, detect=detect))
+
+
+def _found_spots(
+    found: Localizations, report: LocalizeReport, branch: str
+) -> dg.MaterializeResult[Localizations]:
+    """Return the spots of a branch with what people see of them."""
+    return dg.MaterializeResult(
+        value=found.with_provenance(localize_report=asdict(report)),
+        metadata={
+            **as_metadata(report),
+            "dagster/row_count": len(found),
+            "dagster/column_schema": columns_of(found),
+            "photons": picture(
+                figure_png(histogram_figure("photons", {branch: found})), "photons per spot"
+            ),
+        },
+    )

@@ -1,10 +1,11 @@
 """The calibration group: what is known of each camera, measured from its series."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import dagster as dg
 
-from cellstorm_assets.metadata import as_metadata, picture, said_plainly
+from cellstorm_assets.metadata import as_metadata, picture, said_plainly, table
 from cellstorm_assets.partitions import CAMERAS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.calibrate.dark_stability import DarkStability, measure_dark_stability
@@ -15,6 +16,7 @@ from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.pipeline.calibrate_camera import calibrate_camera, measure_flat_field
 from cellstorm_lib.pipeline.cameras import CameraSeries
 from cellstorm_lib.report.camera_curves import photon_transfer_figure
+from cellstorm_lib.report.camera_numbers import camera_rows, plane_grid
 from cellstorm_lib.report.dark_curves import dark_stability_figure
 from cellstorm_lib.report.drawing import figure_png
 from cellstorm_lib.report.flat_field import flat_field_figure
@@ -24,11 +26,14 @@ GROUP = "calibration"
 OWNERS = ["team:imaging"]
 CURVE = dg.AssetKey("photon_transfer_curve")
 CALIBRATION = dg.AssetKey("camera_calibration")
+#: Width of the figures; wider ones are cut off by Dagster's window.
+_WIDE_PX = 720
 
 
 @dg.multi_asset(
     partitions_def=CAMERAS,
     group_name=GROUP,
+    internal_asset_deps={"photon_transfer_curve": set(), "camera_calibration": {CURVE}},
     outs={
         "photon_transfer_curve": dg.AssetOut(
             is_required=False,
@@ -51,8 +56,16 @@ CALIBRATION = dg.AssetKey("camera_calibration")
         ),
     },
     check_specs=[
-        dg.AssetCheckSpec("bright_light_is_linear", asset=CALIBRATION),
-        dg.AssetCheckSpec("measured_not_stated", asset=CALIBRATION),
+        dg.AssetCheckSpec(
+            "bright_light_is_linear",
+            asset=CALIBRATION,
+            description="Grey values follow the light over more than half of the camera's range.",
+        ),
+        dg.AssetCheckSpec(
+            "measured_not_stated",
+            asset=CALIBRATION,
+            description="The numbers were measured on this camera, not taken from a data sheet.",
+        ),
     ],
 )
 def photon_transfer(
@@ -78,19 +91,16 @@ def photon_transfer(
                 asset_key=CURVE,
                 value=measured.curve,
                 metadata={
+                    "photon transfer curve": _curve_picture(calibration),
+                    "planes": ", ".join(dict.fromkeys(measured.curve.plane.tolist())),
                     "intensity bins": len(measured.curve.mean_adu),
-                    "photon transfer": _curve_picture(calibration),
+                    "intensity bins in the linear range": int(measured.curve.is_linear.sum()),
                 },
             )
-    shown = {} if calibration.transfer is None else {"photon transfer": _curve_picture(calibration)}
     yield dg.MaterializeResult(
         asset_key=CALIBRATION,
         value=calibration,
-        metadata={
-            **as_metadata(calibration),
-            "remarks": "\n".join(remarks) or "none",
-            **shown,
-        },
+        metadata=_numbers(calibration, remarks),
         check_results=[_linear(calibration), _measured(calibration)],
         data_version=dg.DataVersion(calibration.digest[:16]),
     )
@@ -121,11 +131,11 @@ def dark_stability(
     yield dg.MaterializeResult(
         value=stability,
         metadata={
-            **as_metadata(stability),
-            "recording": series.dark_video.name,
             "dark level over time": picture(
-                figure_png(dark_stability_figure(stability)), "dark level over time"
+                figure_png(dark_stability_figure(stability), width_px=_WIDE_PX),
+                "dark level over time",
             ),
+            **as_metadata(stability),
         },
     )
 
@@ -157,8 +167,10 @@ def flat_field(
     yield dg.MaterializeResult(
         value=measured,
         metadata={
+            "flat field": picture(
+                figure_png(flat_field_figure(measured), width_px=_WIDE_PX), "flat field"
+            ),
             **as_metadata(measured),
-            "flat field": picture(figure_png(flat_field_figure(measured)), "flat field"),
         },
     )
 
@@ -170,7 +182,23 @@ def _series_of(project: ProjectResource, name: str) -> CameraSeries:
 
 def _curve_picture(calibration: CameraCalibration) -> dg.MetadataValue:
     """Return the plot of the paper's Fig. 5."""
-    return picture(figure_png(photon_transfer_figure(calibration)), "photon transfer curve")
+    png = figure_png(photon_transfer_figure(calibration), width_px=_WIDE_PX)
+    return picture(png, "photon transfer curve")
+
+
+def _numbers(
+    calibration: CameraCalibration, remarks: tuple[str, ...]
+) -> dict[str, dg.MetadataValue]:
+    """Return what people read of a camera first, then its plain numbers."""
+    rows = [(row.name, row.value, row.remark) for row in camera_rows(calibration)]
+    shown = {"camera": table(("number", "value", "remark"), rows)}
+    planes = plane_grid(calibration)
+    if planes is not None:
+        shown["colour planes"] = table(planes.headings, planes.rows)
+    if calibration.transfer is not None:
+        shown["photon transfer curve"] = _curve_picture(calibration)
+    shown["remarks"] = dg.MetadataValue.md("\n".join(f"* {remark}" for remark in remarks) or "none")
+    return {**shown, **as_metadata(replace(calibration, planes={}, transfer=None, intervals={}))}
 
 
 def _linear(calibration: CameraCalibration) -> dg.AssetCheckResult:
@@ -178,15 +206,20 @@ def _linear(calibration: CameraCalibration) -> dg.AssetCheckResult:
     end_adu = calibration.linear_to_adu
     span = calibration.saturation_adu - calibration.offset_adu
     share = None if end_adu is None else (end_adu - calibration.offset_adu) / span
-    reason = (
-        "the linear range was not measured"
-        if share is None
-        else f"the response is linear up to {end_adu:.4g} grey values, {share:.0%} of the range"
-    )
+    is_open = end_adu == calibration.intervals.get("linear_to_adu", (None,))[0]
+    if share is None:
+        reason = "the linear range was not measured"
+    elif is_open:
+        reason = (
+            f"the response is linear up to the brightest light measured, {end_adu:.4g} grey "
+            f"values or {share:.0%} of the range; how far beyond is not known"
+        )
+    else:
+        reason = f"the response is linear up to {end_adu:.4g} grey values, {share:.0%} of the range"
     return dg.AssetCheckResult(
         asset_key=CALIBRATION,
         check_name="bright_light_is_linear",
-        passed=share is None or share > 0.5,
+        passed=share is None or is_open or share > 0.5,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"reason": reason},
     )

@@ -33,6 +33,11 @@ frame_range = click.option(
 camera_name = click.option(
     "--camera", metavar="NAME", help="A preset, a camera of the project, or a CAL.json."
 )
+own_flat_field = click.option(
+    "--own-flat-field",
+    is_flag=True,
+    help="Take the fall-off of the light from the recording's own background.",
+)
 as_json = click.option(
     "--json", "wants_json", is_flag=True, help="Print the figures as one JSON object at the end."
 )

@@ -5,7 +5,13 @@ import sys
 
 import click
 
-from cellstorm_assets import commands_camera, commands_frames, commands_project, commands_tables
+from cellstorm_assets import (
+    commands_camera,
+    commands_frames,
+    commands_project,
+    commands_tables,
+    commands_train,
+)
 from cellstorm_lib import __version__
 from cellstorm_lib.errors import CellstormError
 
@@ -23,7 +29,13 @@ def cellstorm() -> None:
     """
 
 
-for group in (commands_project, commands_camera, commands_frames, commands_tables):
+for group in (
+    commands_project,
+    commands_camera,
+    commands_frames,
+    commands_tables,
+    commands_train,
+):
     for command in group.COMMANDS:
         cellstorm.add_command(command)
 

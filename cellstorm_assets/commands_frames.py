@@ -13,6 +13,7 @@ from cellstorm_assets.command_options import (
     frame_range,
     given_camera,
     out_file,
+    own_flat_field,
     parsed_range,
     pixel_size,
     region,
@@ -56,6 +57,7 @@ def simulate(scene: Path, out: Path, *, wants_json: bool) -> None:
 @out_file
 @pixel_size
 @camera_numbers
+@own_flat_field
 @region
 @frame_range
 @click.option(
@@ -73,6 +75,7 @@ def localize(
     offset_adu: float | None,
     gain_e_per_adu: float | None,
     read_noise_e: float | None,
+    own_flat_field: bool,
     roi: str | None,
     frames: str | None,
     threshold: str | None,
@@ -96,7 +99,7 @@ def localize(
     source = open_recording(file, roi=roi, frames=parsed_range(frames))
     pixel_nm = pixel_size_for(source, pixel_size_nm)
     given = given_camera(source, camera, offset_adu, gain_e_per_adu, read_noise_e)
-    calibration, notes = calibration_for(source, given)
+    calibration, notes = calibration_for(source, given, own_flat_field=own_flat_field)
     settings = find_project().settings()
     if threshold is not None:
         detect = replace(settings.localize.detect, threshold=threshold)

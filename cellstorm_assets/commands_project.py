@@ -11,6 +11,7 @@ from cellstorm_assets.command_options import (
     announced,
     as_json,
     camera_name,
+    own_flat_field,
     pixel_size,
     region,
     tell,
@@ -47,8 +48,14 @@ def ui(*, port: int, mlflow_port: int) -> None:
 @camera_name
 @pixel_size
 @region
+@own_flat_field
 def add(
-    files: Sequence[Path], *, camera: str | None, pixel_size_nm: float | None, roi: str | None
+    files: Sequence[Path],
+    *,
+    camera: str | None,
+    pixel_size_nm: float | None,
+    roi: str | None,
+    own_flat_field: bool,
 ) -> None:
     """Copy recordings into the watched folder; the daemon of `cellstorm ui` processes them."""
     from cellstorm_assets.project import add_recording, find_project
@@ -56,7 +63,9 @@ def add(
     from cellstorm_lib.video.read import open_recording
 
     project = find_project()
-    choice = RecordingChoice(camera=camera, pixel_size_nm=pixel_size_nm, roi=roi)
+    choice = RecordingChoice(
+        camera=camera, pixel_size_nm=pixel_size_nm, roi=roi, own_flat_field=own_flat_field
+    )
     if camera is not None:
         project.cameras.camera(camera)
     for file in files:
@@ -70,7 +79,14 @@ def add(
 @camera_name
 @pixel_size
 @region
+@own_flat_field
 @click.option("--no-denoise", is_flag=True, help="Leave the branch of the denoised frames out.")
+@click.option(
+    "--model",
+    default="champion",
+    show_default=True,
+    help="What denoises: champion, a registered version, or the path of a checkpoint.",
+)
 @click.option(
     "--out", type=PATH, default=None, help="Folder to write. Default: FILE's name + -cellstorm."
 )
@@ -81,11 +97,14 @@ def process(
     camera: str | None,
     pixel_size_nm: float | None,
     roi: str | None,
+    own_flat_field: bool,
     no_denoise: bool,
+    model: str,
     out: Path | None,
     wants_json: bool,
 ) -> None:
     """Take one recording from its file to its report, without any server."""
+    from cellstorm_assets.denoising import network_of
     from cellstorm_assets.project import find_project
     from cellstorm_assets.summary import summary_of
     from cellstorm_lib.files import written_whole
@@ -102,16 +121,16 @@ def process(
         folder,
         camera=project.cameras.camera(camera) if camera else None,
         pixel_size_nm=pixel_size_nm,
+        own_flat_field=own_flat_field,
+        network=None if no_denoise else network_of(project, model),
         settings=project.settings(),
         announce=announced(),
     )
     report = folder / "report.html"
     with written_whole(report) as temporary:
         temporary.write_text(recording_page(result), encoding="utf-8")
-    branch = result.branches["raw"]
-    write_picture(branch.image, folder / "raw" / "super_resolution.png")
-    if not no_denoise:
-        click.echo("the branch of the denoised frames needs the network, which is not part yet")
+    for branch in result.branches.values():
+        write_picture(branch.image, folder / branch.name / "super_resolution.png")
     lines, figures = summary_of(result)
     lines["report"] = str(report)
     figures["report"] = str(report)

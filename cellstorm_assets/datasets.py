@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cellstorm_assets.metadata import as_metadata, picture, said_plainly
+from cellstorm_assets.metadata import as_metadata, picture, said_plainly, table
 from cellstorm_assets.partitions import DATASETS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.evaluate.fidelity import FidelityReport
@@ -13,7 +13,7 @@ from cellstorm_lib.pipeline.compare_clips import compare_clips
 from cellstorm_lib.pipeline.datasets import read_recipe, scene_of
 from cellstorm_lib.pipeline.film import film_scene
 from cellstorm_lib.report.drawing import figure_png
-from cellstorm_lib.report.fidelity import fidelity_figure, fidelity_page
+from cellstorm_lib.report.fidelity import fidelity_figure, fidelity_page, fidelity_sentence
 from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import Emitters, read_emitters
@@ -23,6 +23,8 @@ GROUP = "datasets"
 OWNERS = ["team:method-development"]
 TRUTH = dg.AssetKey("simulated_truth")
 MOVIE = dg.AssetKey("simulated_recording")
+_FIGURE_PX = 720
+_HEADINGS = ("measure", "unit", "real", "simulated", "difference", "verdict")
 
 
 @dg.multi_asset(
@@ -74,12 +76,13 @@ def simulated(
             "mean photons": float(truth.column("photons").mean()) if len(truth) else 0.0,
         },
     )
-    metadata = {**_facts_of(made, scene.field.pixel_size_nm)}
+    metadata: dict[str, dg.MetadataValue] = {}
     if likeness is not None:
         page = folder / "fidelity.html"
         with written_whole(page) as temporary:
             temporary.write_text(fidelity_page(likeness), encoding="utf-8")
-        metadata |= _likeness(likeness) | {"fidelity page": dg.MetadataValue.path(str(page))}
+        metadata = {**_likeness(likeness), "fidelity page": dg.MetadataValue.path(str(page))}
+    metadata |= _facts_of(made, scene.field.pixel_size_nm)
     yield dg.MaterializeResult(asset_key=MOVIE, metadata=metadata)
 
 
@@ -90,23 +93,34 @@ def _facts_of(made: SimulatedRecording, pixel_nm: float) -> dict[str, dg.Metadat
     frame = next(iter(source.part(middle, middle + 1).chunks(1))).frames[0]
     png = preview_png(Picture(values=frame, pixel_nm=pixel_nm, colours="grey", is_sparse=False))
     return {
+        "a frame": picture(png, "a frame of the simulated movie"),
         "movie": dg.MetadataValue.path(str(made.movie)),
         "frames": dg.MetadataValue.int(made.frame_count),
         "bits_per_px": dg.MetadataValue.float(made.bits_per_px),
         **as_metadata(source.facts, prefix="file/"),
-        "a frame": picture(png, "a frame of the simulated movie"),
     }
 
 
 def _likeness(report: FidelityReport) -> dict[str, dg.MetadataValue]:
-    """Return every measure of real against simulated, and the figure."""
-    rows = {
-        f"fidelity/{row.measure}": dg.MetadataValue.text(
-            f"real {row.real:.4g}, simulated {row.simulated:.4g}"
+    """Return how alike the clips are in one sentence, as a figure, and measure by measure."""
+    rows = [
+        (
+            f"{row.group}, {row.measure}",
+            row.unit,
+            f"{row.real:.4g}",
+            f"{row.simulated:.4g}",
+            f"{row.relative_difference:+.1%}",
+            "alike" if row.passed else "differs",
         )
         for row in report.rows
+    ]
+    png = figure_png(fidelity_figure(report), width_px=_FIGURE_PX)
+    return {
+        "real against simulated": dg.MetadataValue.text(fidelity_sentence(report)),
+        "fidelity": picture(png, "every measure of the simulated clip against the real one"),
+        "measures": table(_HEADINGS, rows),
+        "measures that agree": dg.MetadataValue.int(sum(row.passed for row in report.rows)),
     }
-    return {**rows, "fidelity": picture(figure_png(fidelity_figure(report)), "fidelity")}
 
 
 DATASET_ASSETS = (simulated,)

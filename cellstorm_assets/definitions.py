@@ -11,14 +11,19 @@ from cellstorm_assets import (
     cameras,
     comparisons,
     datasets,
+    denoising,
+    display_capture,
+    models,
     recordings,
     reports,
+    training_sets,
 )
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.storage import (
     CalibrationStorage,
     FlatFieldStorage,
     PageStorage,
+    PairStorage,
     ParquetStorage,
     PictureStorage,
 )
@@ -42,15 +47,23 @@ def build_defs(
         assets=[
             *cameras.CAMERA_ASSETS,
             *datasets.DATASET_ASSETS,
+            *display_capture.DISPLAY_ASSETS,
+            *training_sets.TRAINING_ASSETS,
+            *models.MODEL_ASSETS,
             recordings.recording,
             recordings.survey,
             *branches.branch_assets("raw"),
+            *denoising.DENOISING_ASSETS,
+            *branches.branch_assets("denoised"),
             reports.recording_report,
             comparisons.recording_comparison,
         ],
         jobs=[
             automation.calibrate_cameras,
             automation.simulate_datasets,
+            automation.make_training_pairs,
+            automation.train_denoisers,
+            automation.choose_champion,
             automation.process_recordings,
             automation.compare_recordings,
         ],
@@ -63,6 +76,7 @@ def build_defs(
             "page": PageStorage(),
             "calibration": CalibrationStorage(),
             "flat_field": FlatFieldStorage(),
+            "pairs": PairStorage(),
             **(resources or {}),
         },
     )

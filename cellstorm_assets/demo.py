@@ -17,6 +17,7 @@ from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.film import film_scene
 from cellstorm_lib.pipeline.process import Announce
+from cellstorm_lib.report.headline import recommended_first
 from cellstorm_lib.simulate.scene import read_preset
 from cellstorm_lib.tables import read_emitters
 
@@ -51,18 +52,20 @@ def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
         )
         result = stored_result(run.asset_value, project)
     lines, figures = summary_of(result)
-    branch = result.branches["raw"]
-    scores = score(branch.spots, read_emitters(truth))
-    lines["against the truth"] = (
-        f"recall {scores.recall:.2f}, precision {scores.precision:.2f} of single spots"
-    )
+    emitters = read_emitters(truth)
+    for branch in result.branches.values():
+        scores = score(branch.spots, emitters)
+        lines[f"{branch.name}, against the truth"] = (
+            f"recall {scores.recall:.2f}, precision {scores.precision:.2f} of single spots, "
+            f"{scores.rmse_nm:.0f} nm RMSE"
+        )
+    shown = recommended_first(result)[0].name
     folder = project.assets_folder
     lines |= {
-        "image": str(folder / "raw" / "super_resolution" / f"{key}.png"),
+        "image": str(folder / shown / "super_resolution" / f"{key}.png"),
         "widefield": str(folder / "widefield" / f"{key}.png"),
-        "table": str(folder / "raw" / "localizations" / f"{key}.parquet"),
+        "table": str(folder / shown / "localizations" / f"{key}.parquet"),
         "report": str(folder / "recording_report" / f"{key}.html"),
-        "denoised branch": "comes with the network; this version localizes the raw frames only",
         "next": "cellstorm ui shows all of it in the Dagster page",
     }
     figures["report"] = lines["report"]

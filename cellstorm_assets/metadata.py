@@ -1,7 +1,7 @@
 """What people see of a materialization: counts, figures, pictures, and errors in one sentence."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from cellstorm_lib.errors import CellstormError
 from cellstorm_lib.pipeline.result import CheckOutcome
+from cellstorm_lib.report.rows import number_text, value_text
 
 
 @contextmanager
@@ -32,6 +33,8 @@ def as_metadata(report: Any, *, prefix: str = "") -> dict[str, dg.MetadataValue]
         elif isinstance(value, Mapping):
             plain = {str(name): item for name, item in value.items()}
             values |= {f"{entry.name}/{name}": _shown(item) for name, item in plain.items()}
+        elif entry.name.endswith("_interval") and value is not None:
+            values[entry.name] = dg.MetadataValue.text(" to ".join(map(number_text, value)))
         elif not isinstance(value, np.ndarray) and value is not None and value != "":
             values[entry.name] = _shown(value)
     return {f"{prefix}{name}": value for name, value in values.items()}
@@ -45,7 +48,14 @@ def _shown(value: Any) -> dg.MetadataValue:
         return dg.MetadataValue.int(int(value))
     if isinstance(value, float | np.floating):
         return dg.MetadataValue.float(float(f"{value:.6g}"))
-    return dg.MetadataValue.text(str(value))
+    return dg.MetadataValue.text(value_text(value))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.MetadataValue:
+    """Return a table of texts; the first column names the row."""
+    columns = [dg.TableColumn(heading, "string") for heading in headings]
+    records = [dg.TableRecord(dict(zip(headings, row, strict=True))) for row in rows]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
 
 
 def picture(png: bytes, title: str) -> dg.MetadataValue:

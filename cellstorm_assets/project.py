@@ -17,7 +17,8 @@ from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.settings import read_settings
 
 _INSTANCE_TEMPLATE = Path(__file__).with_name("instance.yaml")
-_CHECKOUT = Path(__file__).parent.parent
+#: Where this program runs from: a checkout, or where it is installed.
+CHECKOUT = Path(__file__).parent.parent
 _SLUG_LENGTH = 40
 _HASH_LENGTH = 8
 
@@ -115,8 +116,8 @@ def find_project() -> Project:
     given = os.environ.get("CELLSTORM_HOME")
     if given:
         home = Path(given).expanduser()
-    elif (_CHECKOUT / "dagster.yaml").exists():
-        home = _CHECKOUT
+    elif (CHECKOUT / "dagster.yaml").exists():
+        home = CHECKOUT
     else:
         home = platformdirs.user_data_path("cellstorm", appauthor=False)
     project = Project(home=home.resolve())

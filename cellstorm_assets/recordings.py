@@ -51,7 +51,7 @@ def recording(
         choice = read_choice(path)
         source = open_recording(path, roi=choice.roi)
         given = home.cameras.camera(choice.camera) if choice.camera else None
-        calibration, notes = calibration_for(source, given)
+        calibration, notes = calibration_for(source, given, own_flat_field=choice.own_flat_field)
         entry = RecordingEntry(
             file_name=path.name,
             roi=choice.roi,
@@ -66,7 +66,6 @@ def recording(
     return dg.MaterializeResult(
         value=entry,
         metadata={
-            **as_metadata(entry.facts),
             "pixel_size_nm": entry.pixel_size_nm,
             "camera": f"{calibration.name} ({calibration.source})",
             "offset_adu": calibration.offset_adu,
@@ -84,6 +83,7 @@ def recording(
                 ),
                 "first frame",
             ),
+            **as_metadata(entry.facts),
         },
         data_version=dg.DataVersion(f"{entry.facts.digest[:16]}-{calibration.digest[:16]}"),
     )

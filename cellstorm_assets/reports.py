@@ -13,6 +13,7 @@ from cellstorm_assets.project import Project
 from cellstorm_assets.recordings import GROUP, OWNERS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.localize.localize import LocalizeReport
+from cellstorm_lib.pipeline.judged import JudgedRecording
 from cellstorm_lib.pipeline.result import (
     BranchResult,
     CheckOutcome,
@@ -27,6 +28,7 @@ from cellstorm_lib.reconstruct.render import RenderedImage
 from cellstorm_lib.refine.drift import Drift
 from cellstorm_lib.refine.merge import MergeReport
 from cellstorm_lib.refine.select import SelectReport
+from cellstorm_lib.report.headline import recommended_first
 from cellstorm_lib.report.page import recording_page
 from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.tables import Localizations
@@ -44,6 +46,7 @@ def stored_result(value_of: Callable[[dg.AssetKey], Any], project: Project) -> R
     """
     entry: RecordingEntry = value_of(dg.AssetKey("recording"))
     frame_facts: FrameFacts = value_of(dg.AssetKey("frame_facts"))
+    judged: JudgedRecording = value_of(dg.AssetKey("verdict"))
     return RecordingResult(
         facts=entry.facts,
         loss=frame_facts.loss,
@@ -51,9 +54,14 @@ def stored_result(value_of: Callable[[dg.AssetKey], Any], project: Project) -> R
         pixel_size_nm=entry.pixel_size_nm,
         frame_facts=frame_facts.table(),
         widefield=value_of(dg.AssetKey("widefield")).values,
-        branches={"raw": _stored_branch("raw", value_of, check_loss(frame_facts.loss))},
+        branches={
+            "raw": _stored_branch("raw", value_of, check_loss(frame_facts.loss)),
+            "denoised": _stored_branch("denoised", value_of, ()),
+        },
         settings=asdict(project.settings()),
         notes=entry.notes,
+        verdict=judged.verdict,
+        strips=judged.strips,
     )
 
 
@@ -79,47 +87,50 @@ def _stored_branch(
     )
 
 
+#: What a page is made from, by the asset's key, and its type.
+_NEEDED: dict[tuple[str, ...], type] = {
+    ("recording",): RecordingEntry,
+    ("frame_facts",): FrameFacts,
+    ("widefield",): Picture,
+    ("verdict",): JudgedRecording,
+    **{
+        (branch, asset): kind
+        for branch in ("raw", "denoised")
+        for asset, kind in zip(
+            BRANCH_ASSETS,
+            (Localizations, Drift, Localizations, RenderedImage, FrcReports),
+            strict=True,
+        )
+    },
+}
+
+
 @dg.asset(
     partitions_def=RECORDINGS,
     group_name=GROUP,
     owners=OWNERS,
     kinds={"html"},
-    code_version="1",
+    code_version="2",
     io_manager_key="page",
-    ins={asset: dg.AssetIn(["raw", asset]) for asset in BRANCH_ASSETS},
+    ins={"_".join(key): dg.AssetIn(list(key), dagster_type=kind) for key, kind in _NEEDED.items()},
 )
 def recording_report(
-    context: dg.AssetExecutionContext,
-    project: ProjectResource,
-    recording: RecordingEntry,
-    frame_facts: FrameFacts,
-    widefield: Picture,
-    spots: Localizations,
-    drift: Drift,
-    localizations: Localizations,
-    super_resolution: RenderedImage,
-    frc_report: FrcReports,
+    context: dg.AssetExecutionContext, project: ProjectResource, **values: Any
 ) -> dg.MaterializeResult[str]:
     """One page to read and to send: image, resolution, checks, settings, and how to redo it."""
-    values = {
-        "recording": recording,
-        "frame_facts": frame_facts,
-        "widefield": widefield,
-        "spots": spots,
-        "drift": drift,
-        "localizations": localizations,
-        "super_resolution": super_resolution,
-        "frc_report": frc_report,
-    }
     with said_plainly():
-        page = recording_page(stored_result(lambda key: values[key.path[-1]], project.project()))
+        result = stored_result(lambda key: values["_".join(key.path)], project.project())
+        page = recording_page(result)
     path = project.project().assets_folder / "recording_report" / f"{context.partition_key}.html"
+    shown = recommended_first(result)[0]
+    chosen = next(iter(shown.frc.values()))
     return dg.MaterializeResult(
         value=page,
         metadata={
             "report": dg.MetadataValue.path(path),
             "bytes": len(page.encode()),
-            "image": picture(preview_png(super_resolution), "super-resolution image"),
-            "resolution_nm": frc_report.chosen.resolution_nm or "none",
+            "branch": shown.name,
+            "image": picture(preview_png(shown.image), "super-resolution image"),
+            "resolution_nm": chosen.resolution_nm or "none",
         },
     )

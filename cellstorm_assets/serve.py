@@ -15,6 +15,7 @@ from types import FrameType
 import click
 
 from cellstorm_assets.project import Project, find_project
+from cellstorm_assets.tracking import PAGE_VARIABLE
 from cellstorm_lib.errors import SettingsError
 
 _LOOPBACK = "127.0.0.1"
@@ -34,7 +35,8 @@ def serve(*, port: int, mlflow_port: int) -> None:
     project = find_project()
     for number in (port, mlflow_port):
         _require_free(number)
-    environment = environment_of(project)
+    page = f"http://{_LOOPBACK}:{mlflow_port}"
+    environment = {**environment_of(project), PAGE_VARIABLE: page}
     signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
         servers = {
@@ -42,9 +44,9 @@ def serve(*, port: int, mlflow_port: int) -> None:
             for name, command in commands_of(project, port, mlflow_port).items()
         }
         _wait_until_up(servers["dagster page"], f"http://{_LOOPBACK}:{port}/server_info")
-        _wait_until_up(servers["mlflow page"], f"http://{_LOOPBACK}:{mlflow_port}/health")
+        _wait_until_up(servers["mlflow page"], f"{page}/health")
         click.echo(f"Dagster  http://{_LOOPBACK}:{port}")
-        click.echo(f"MLflow   http://{_LOOPBACK}:{mlflow_port}")
+        click.echo(f"MLflow   {page}")
         click.echo(f"watching {project.recordings_folder}; Ctrl-C stops everything")
         click.echo(f"what the servers say is in {_log_folder(project)}")
         while True:
@@ -123,8 +125,12 @@ class Server:
 
 
 def _log_folder(project: Project) -> Path:
-    """Return where the servers write what they say."""
-    return project.home / "logs"
+    """Return where the servers write what they say.
+
+    Not ``logs``: Dagster sends whatever lies in that folder to its makers, even when told to
+    send nothing, and deletes it.
+    """
+    return project.home / "server-logs"
 
 
 def _require_free(port: int) -> None:

@@ -1,20 +1,22 @@
-"""Where materialized values are kept: Parquet for tables and records, TIFF + PNG, HTML."""
+"""Where materialized values are kept: Parquet for tables and records, TIFF + PNG, HTML, Zarr."""
 
 import tempfile
 from abc import abstractmethod
 from dataclasses import is_dataclass
-from pathlib import Path
-from typing import Any, get_args, get_origin
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar, get_args, get_origin
 
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from upath import UPath
 
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.calibrate.flat_field import FlatField
 from cellstorm_lib.camera import CameraCalibration, read_calibration, write_calibration
 from cellstorm_lib.files import written_whole
+from cellstorm_lib.pairs.pair_set import PairSet, read_pairs, write_pairs
 from cellstorm_lib.pipeline.result import FrcReports
 from cellstorm_lib.pipeline.store import read_records, write_records
 from cellstorm_lib.pixel_maps import read_map, write_map
@@ -32,6 +34,8 @@ from cellstorm_lib.tables import (
     write_localizations,
 )
 from cellstorm_lib.video.tiff import read_image, read_image_details, write_image
+
+Stored = TypeVar("Stored")
 
 
 class _WholeFiles(dg.UPathIOManager):
@@ -53,8 +57,28 @@ class _WholeFiles(dg.UPathIOManager):
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / path.name
             self.write(obj, local)
-            for file in sorted(Path(folder).iterdir()):
-                (path.parent / file.name).write_bytes(file.read_bytes())
+            self._upload(Path(folder), path)
+
+    def _upload(self, folder: Path, path: UPath) -> None:
+        """Copy the files of a local folder to beside `path`."""
+        for file in sorted(folder.iterdir()):
+            (path.parent / file.name).write_bytes(file.read_bytes())
+
+    def _download(self, path: UPath, local: Path) -> None:
+        """Copy what is at `path` to a local file."""
+        local.write_bytes(path.read_bytes())
+
+    def stored(self, kind: type[Stored], asset: dg.AssetKey, partition: str) -> Stored:
+        """Read the value of one partition of an asset, for those that choose it while they run.
+
+        Raises
+        ------
+        FileNotFoundError
+            When it was not materialized.
+        """
+        path = self.make_safe_partition_path(self._base_path.joinpath(*asset.path), partition)
+        value: Stored = self._read_from(kind, self._with_extension(path))
+        return value
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the value; all partitions at once come by key, also when there is only one."""
@@ -69,16 +93,20 @@ class _WholeFiles(dg.UPathIOManager):
 
     def load_from_path(self, context: dg.InputContext, path: UPath) -> Any:
         """Read the value as the type its reader asks for."""
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; materialize it first")
         kind = context.dagster_type.typing_type
         if get_origin(kind) is dict:  # all partitions of a recording's asset at once
             kind = get_args(kind)[1]
+        return self._read_from(kind, path)
+
+    def _read_from(self, kind: Any, path: UPath) -> Any:
+        """Read a value as a type, from a store that is not a disk by way of a local file."""
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; materialize it first")
         if path.protocol in {"", "file"}:
             return self.read(kind, Path(str(path)))
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / path.name
-            local.write_bytes(path.read_bytes())
+            self._download(path, local)
             return self.read(kind, local)
 
 
@@ -95,6 +123,9 @@ class ParquetFiles(_WholeFiles):
             write_emitters(value, path)
         elif isinstance(value, FrcReports):
             write_records(value.reports, path)
+        elif isinstance(value, pd.DataFrame):
+            with written_whole(path) as temporary:
+                value.to_parquet(temporary, index=False)
         else:
             write_records([value], path)
 
@@ -104,6 +135,8 @@ class ParquetFiles(_WholeFiles):
             return read_localizations(path)
         if kind is Emitters:
             return read_emitters(path)
+        if kind is pd.DataFrame:
+            return pd.read_parquet(path)
         if kind is FrcReports:
             return FrcReports(reports=tuple(read_records(FrcReport, path)))
         if is_dataclass(kind) and isinstance(kind, type):
@@ -184,6 +217,36 @@ class FlatFieldFiles(_WholeFiles):
         return read_map(path)
 
 
+class PairFolders(_WholeFiles):
+    """Training pairs, each set a Zarr folder."""
+
+    extension = ".zarr"
+
+    def write(self, value: PairSet, path: Path) -> None:
+        """Write the pairs."""
+        write_pairs(value, path)
+
+    def read(self, kind: Any, path: Path) -> PairSet:  # noqa: ARG002
+        """Read the pairs."""
+        return read_pairs(path)
+
+    def _upload(self, folder: Path, path: UPath) -> None:
+        """Copy the folder over what was there; one that is not whole is refused by its digest."""
+        if path.exists():
+            path.fs.rm(path.path, recursive=True)
+        for file in sorted(found for found in folder.rglob("*") if found.is_file()):
+            target = path.parent.joinpath(*file.relative_to(folder).parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+
+    def _download(self, path: UPath, local: Path) -> None:
+        """Copy the folder."""
+        for name in path.fs.find(path.path):
+            target = local / PurePosixPath(name).relative_to(path.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.fs.cat_file(name))
+
+
 class _Storage(dg.ConfigurableIOManagerFactory):  # type: ignore[type-arg]
     """A store below the project's asset folder, or below a URI of any kind fsspec knows."""
 
@@ -233,3 +296,11 @@ class FlatFieldStorage(_Storage):
     def create_io_manager(self, context: Any) -> FlatFieldFiles:  # noqa: ARG002
         """Return the store."""
         return FlatFieldFiles(base_path=self.base_path())
+
+
+class PairStorage(_Storage):
+    """Training pairs."""
+
+    def create_io_manager(self, context: Any) -> PairFolders:  # noqa: ARG002
+        """Return the store."""
+        return PairFolders(base_path=self.base_path())

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from cellstorm_lib.pipeline.result import BranchResult, RecordingResult
+from cellstorm_lib.pipeline.result import BranchResult, RecordingResult, Verdict
 from cellstorm_lib.reconstruct.frc import FrcReport
+from cellstorm_lib.report.verdict import answer_of
 
 
 def summary_of(result: RecordingResult) -> tuple[dict[str, str], dict[str, Any]]:
@@ -23,7 +24,15 @@ def summary_of(result: RecordingResult) -> tuple[dict[str, str], dict[str, Any]]
     lines |= {f"note {number}": note for number, note in enumerate(result.notes, 1)}
     failed = [check for check in branch.checks if check.passed is False]
     lines |= {f"check {check.name}": f"failed: {check.reason}" for check in failed}
-    return lines, {
+    verdict = result.verdict
+    if verdict is not None:
+        denoised = result.branches["denoised"]
+        lines |= {
+            "denoised": f"{len(denoised.spots)} spots, {len(denoised.localizations)} molecules, "
+            f"resolution {resolution_text(first_resolution(denoised))}, by {verdict.model}",
+            "verdict": f"{answer_of(verdict)}: {verdict.reason}",
+        }
+    figures: dict[str, Any] = {
         "recording": {
             "name": result.facts.name,
             "digest": result.facts.digest,
@@ -31,8 +40,22 @@ def summary_of(result: RecordingResult) -> tuple[dict[str, str], dict[str, Any]]
             "loss": asdict(result.loss),
         },
         "calibration": result.calibration.plain(),
-        "raw": branch_figures(branch),
-        "verdict": None,
+        **{name: branch_figures(each) for name, each in result.branches.items()},
+        "verdict": None if verdict is None else _verdict_figures(verdict),
+    }
+    return lines, figures
+
+
+def _verdict_figures(verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict as plain content."""
+    return {
+        "use": verdict.use,
+        "reason": verdict.reason,
+        "gain": None if verdict.gain is None else asdict(verdict.gain),
+        "common": verdict.common,
+        "only_raw": verdict.only_raw,
+        "only_denoised": verdict.only_denoised,
+        "model": verdict.model,
     }
 
 

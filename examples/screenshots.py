@@ -1,121 +1,176 @@
-"""Take the README's pictures: the asset graph, assets, runs, and the report.
+"""Take the pictures of the README and the guides: a project made from nothing, then its page.
 
-One asset is materialized through the page itself, as a person would.
+A simulated phone films the demo and takes calibration series, a simulated Pixel phone is set
+beside a real clip, everything is materialized, and a browser looks at it. One asset is
+materialized through the page itself, as a person would. Needs Chromium:
 
-Needs Chromium and the results of `cellstorm demo`:
+    make screenshots
 
-    make demo && make screenshots
+`python examples/screenshots.py FOLDER` uses a project that exists, and makes what it lacks.
 """
 
+import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import dagster as dg
+from browser import find_chromium, open_picture, opened_page, served, show_asset
+from calibration_series import write_series
 from playwright.sync_api import Page, sync_playwright
 
+from cellstorm_assets.command_options import announced
+from cellstorm_assets.definitions import build_defs
+from cellstorm_assets.demo import run_demo
 from cellstorm_assets.project import Project, find_project
 
-PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
+ROOT = Path(__file__).parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+CLIP = ROOT / "tests" / "data" / "androidx-media" / "pixel7_videoOnly_cleaned.mp4"
+SCENE = ROOT / "examples" / "scenes" / "dark-pixel.yaml"
+CAMERA, DATASET = "p9", "dark-pixel"
 #: Time for a run that was started through the page: queue, process, one page made.
-_RUN_MS = 40_000
-CHROMIUM_FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run",
-]  # fmt: skip
+_RUN_MS = 60_000
 
 
-def find_chromium() -> str:
-    """Return the browser on this machine, or say what to install."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    sys.exit("no Chromium on this machine: install the package chromium, then try again")
+def main() -> None:
+    if find_chromium() is None:
+        sys.exit("no Chromium on this machine: install the package chromium, then try again")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as made:
+        home = Path(sys.argv[1] if len(sys.argv) > 1 else made).resolve()
+        os.environ["CELLSTORM_HOME"] = os.environ["DAGSTER_HOME"] = str(home)
+        project = find_project()
+        fill(project)
+        with served(home) as address, sync_playwright() as playwright:
+            with opened_page(playwright, width_px=1500, height_px=800) as page:
+                photograph_graph(page, address)
+                photograph_recording(page, address, project)
+                photograph_camera(page, address)
+                photograph_comparison(page, address)
+            with opened_page(playwright, width_px=1200, height_px=1500) as page:
+                photograph_pages(page, project)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def fill(project: Project) -> None:
+    """Make what the project lacks: the demo recording, a measured camera, a dataset."""
+    if not any((project.assets_folder / "recording_report").glob("*.html")):
+        run_demo(announced())
+    if project.cameras.series(CAMERA) is None:
+        write_series(project.cameras_folder / CAMERA)
+    if not (project.assets_folder / "camera_calibration" / f"{CAMERA}.json").exists():
+        materialize("calibrate_cameras", "camera", CAMERA)
+    recipe = project.datasets_folder / f"{DATASET}.yaml"
+    if not recipe.exists():
+        scenes = project.datasets_folder / "scenes"
+        scenes.mkdir(exist_ok=True)
+        shutil.copy(SCENE, scenes)
+        shutil.copy(CLIP, project.datasets_folder / "pixel7-dark.mp4")
+        recipe.write_text(f"scene: scenes/{SCENE.name}\nreal_clip: pixel7-dark.mp4\n")
+    if not fidelity_page(project).exists():
+        materialize("simulate_datasets", "dataset", DATASET)
 
 
-@contextmanager
-def served():
-    """Run `cellstorm ui` and yield the address of the Dagster page."""
-    port, mlflow_port = free_port(), free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-c", "from cellstorm_assets.commands import main; main()",
-         "ui", "--port", str(port), "--mlflow-port", str(mlflow_port)],
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/server_info", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(30)
+def materialize(job: str, kind: str, partition: str) -> None:
+    """Run a job for one partition, as the daemon would."""
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(kind, [partition])
+        build_defs().resolve_job_def(job).execute_in_process(
+            instance=instance,
+            partition_key=partition,
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        )
+
+
+def photograph_graph(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 1700, "height": 950})
+    page.goto(f"{address}/asset-groups", wait_until="networkidle")
+    page.wait_for_timeout(3000)
+    page.keyboard.press("Alt+e")
+    page.wait_for_timeout(2000)
+    page.reload(wait_until="networkidle")
+    page.wait_for_timeout(3000)
+    # The graph is as wide as its frame, and higher than it: further out.
+    page.mouse.move(1150, 500)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, 120)
+    page.keyboard.up("Control")
+    page.wait_for_timeout(2000)
+    take(page, "asset-graph")
+    page.set_viewport_size({"width": 1500, "height": 800})
+
+
+def photograph_recording(page: Page, address: str, project: Project) -> None:
+    show_asset(page, address, "raw/frc_report", newest_report(project).stem)
+    page.wait_for_timeout(2000)
+    take(page, "asset-partitions")
+    page.get_by_text("[Show Markdown]").first.click()
+    page.wait_for_timeout(1500)
+    take_picture(page, "asset-picture")
+
+
+def photograph_camera(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 1500, "height": 1100})
+    for asset, name, file_name in (
+        ("photon_transfer_curve", "photon transfer curve", "photon-transfer"),
+        ("dark_stability", "dark level over time", "dark-stability"),
+        ("flat_field", "flat field", "flat-field"),
+    ):
+        show_asset(page, address, asset, CAMERA)
+        open_picture(page, name)
+        page.wait_for_timeout(500)
+        take_picture(page, file_name)
+    show_asset(page, address, "camera_calibration", CAMERA)
+    page.wait_for_timeout(1500)
+    take(page, "camera-calibration")
+    show_asset(page, address, "simulated_recording", DATASET)
+    page.wait_for_timeout(1500)
+    take(page, "simulated-recording")
+    page.set_viewport_size({"width": 1500, "height": 800})
+
+
+def photograph_comparison(page: Page, address: str) -> None:
+    page.goto(f"{address}/assets/recording_comparison", wait_until="networkidle")
+    page.get_by_role("button", name="Materialize").first.click()
+    page.wait_for_timeout(_RUN_MS)
+    page.goto(f"{address}/assets/recording_comparison?view=overview", wait_until="networkidle")
+    page.wait_for_timeout(2000)
+    take(page, "comparison-asset")
+    page.goto(f"{address}/runs", wait_until="networkidle")
+    page.wait_for_timeout(2000)
+    take(page, "runs")
+
+
+def photograph_pages(page: Page, project: Project) -> None:
+    page.goto(newest_report(project).as_uri())
+    page.wait_for_timeout(1000)
+    take(page, "report")
+    page.goto(fidelity_page(project).as_uri())
+    page.wait_for_timeout(1000)
+    page.locator("#noise").evaluate("section => section.scrollIntoView()")
+    take(page, "fidelity")
 
 
 def take(page: Page, name: str) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{name}.png")
     print(PICTURES / f"{name}.png")
 
 
+def take_picture(page: Page, name: str) -> None:
+    """Keep only the picture that is open in an asset's page."""
+    picture = page.locator("img[src^='data:image/png']").first
+    picture.screenshot(path=PICTURES / f"{name}.png")
+    print(PICTURES / f"{name}.png")
+
+
 def newest_report(project: Project) -> Path:
-    reports = sorted((project.assets_folder / "recording_report").glob("*.html"))
-    if not reports:
-        sys.exit("no report yet: run `cellstorm demo` first")
+    reports = (project.assets_folder / "recording_report").glob("*.html")
     return max(reports, key=lambda path: path.stat().st_mtime)
 
 
-def main() -> None:
-    report = newest_report(find_project())
-    partition = report.stem
-    with sync_playwright() as playwright, served() as address:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 1500, "height": 800})
-        page.goto(f"{address}/asset-groups", wait_until="networkidle")
-        page.wait_for_timeout(3000)
-        page.keyboard.press("Alt+e")
-        page.wait_for_timeout(3000)
-        take(page, "asset-graph")
-        page.goto(
-            f"{address}/assets/raw/frc_report?view=partitions&partition={partition}",
-            wait_until="networkidle",
-        )
-        page.wait_for_timeout(2000)
-        take(page, "asset-partitions")
-        page.get_by_text("[Show Markdown]").first.click()
-        page.wait_for_timeout(1500)
-        page.locator("img[src^='data:image/png']").first.screenshot(
-            path=PICTURES / "asset-picture.png"
-        )
-        page.goto(f"{address}/assets/recording_comparison", wait_until="networkidle")
-        page.get_by_role("button", name="Materialize").first.click()
-        page.wait_for_timeout(_RUN_MS)
-        page.goto(f"{address}/assets/recording_comparison?view=overview", wait_until="networkidle")
-        page.wait_for_timeout(2000)
-        take(page, "comparison-asset")
-        page.goto(f"{address}/runs", wait_until="networkidle")
-        page.wait_for_timeout(2000)
-        take(page, "runs")
-        page.set_viewport_size({"width": 1200, "height": 1500})
-        page.goto(report.as_uri())
-        page.wait_for_timeout(1000)
-        take(page, "report")
-        browser.close()
+def fidelity_page(project: Project) -> Path:
+    return project.assets_folder / "simulated_recording" / DATASET / "fidelity.html"
 
 
 if __name__ == "__main__":

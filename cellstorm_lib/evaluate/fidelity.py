@@ -21,6 +21,13 @@ LIMIT = 0.15
 _LEAST_CORRELATION, _LEAST_PATTERN_ADU, _LEAST_ADU = 0.05, 0.02, 0.5
 _BANDS = ("darkest fifth", "dark fifth", "middle fifth", "bright fifth", "brightest fifth")
 _HIGH_QUANTILE = 0.99
+#: Positions in a group of pictures: name, first and last frame after the key frame.
+GOP_PARTS = (
+    ("key frames", 0, 0),
+    ("1 to 3 after a key frame", 1, 3),
+    ("4 to 11 after a key frame", 4, 11),
+    ("12 or more after a key frame", 12, None),
+)
 _Floats = npt.NDArray[np.float64]
 
 
@@ -133,7 +140,8 @@ def _row(
 ) -> FidelityRow:
     """Return a row whose difference is relative to the real value, or to `least` if smaller."""
     scale = max(abs(real.value), least)
-    about = f"relative to {least:g}, for the real value is smaller" if scale > real.value else ""
+    is_small = least > abs(real.value)
+    about = f"relative to {least:g}, for the real value is smaller" if is_small else ""
     group, measure, unit = name
     known = scale > 0
     return FidelityRow(
@@ -250,17 +258,25 @@ def _correlation(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[Fideli
 
 
 def _grid(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]:
-    """Yield the steps across block edges / elsewhere, of key frames and of the others."""
-    for kind, is_key in (("key frames", True), ("other frames", False)):
+    """Yield the steps across block edges / elsewhere, by position after the key frame."""
+    for part, first, last in GOP_PARTS:
+        chosen = [_is_within(clip.frames_since_key, first, last) for clip in (real, simulated)]
+        if not any(frames.any() for frames in chosen):
+            continue
         for index, period in enumerate(GRID_PERIODS_PX):
             for axis, direction in enumerate("xy"):
                 yield _row(
-                    ("grid ratio", f"{period} px along {direction}, {kind}", ""),
-                    *(
-                        over_frames(clip.grid_ratio[clip.is_key == is_key, index, axis])
-                        for clip in (real, simulated)
-                    ),
+                    ("grid ratio", f"{period} px along {direction}, {part}", ""),
+                    over_frames(real.grid_ratio[chosen[0], index, axis]),
+                    over_frames(simulated.grid_ratio[chosen[1], index, axis]),
                 )
+
+
+def _is_within(
+    frames: npt.NDArray[np.int64], first: int, last: int | None
+) -> npt.NDArray[np.bool_]:
+    """Return which frames are so far after their key frame; None: any further."""
+    return (frames >= first) & (frames <= (np.inf if last is None else last))
 
 
 def _quantiser(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]:

@@ -7,6 +7,7 @@ import numpy as np
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.simulate.background import BackgroundSettings
 from cellstorm_lib.simulate.blinking import BlinkingSettings
+from cellstorm_lib.simulate.cameras import PhoneSettings
 from cellstorm_lib.simulate.codec import CodecSettings
 from cellstorm_lib.simulate.exposure import CameraSettings
 from cellstorm_lib.simulate.filaments import FilamentSettings
@@ -28,10 +29,10 @@ class SceneRanges:
         default=(120.0, 2500.0), metadata={"about": "mean photons per molecule and exposure"}
     )
     background: tuple[float, float] = field(
-        default=(1.0, 40.0), metadata={"about": "mean photons per pixel and exposure"}
+        default=(1.0, 80.0), metadata={"about": "mean photons per pixel and exposure"}
     )
     spots_per_1000_px: tuple[float, float] = field(
-        default=(0.03, 0.8), metadata={"about": "molecules that are on, per 1000 pixels"}
+        default=(0.03, 1.2), metadata={"about": "molecules that are on, per 1000 pixels"}
     )
     on_frames: tuple[float, float] = field(
         default=(0.8, 6.0), metadata={"about": "mean length of a blink, frames"}
@@ -51,10 +52,10 @@ class SceneRanges:
     )
     crf: tuple[int, int] = field(default=(20, 40), metadata={"about": "constant qualities"})
     crf_share: float = field(
-        default=0.35, metadata={"about": "share of scenes coded at constant quality"}
+        default=0.5, metadata={"about": "share of scenes coded at constant quality"}
     )
     empty_share: float = field(
-        default=0.08, metadata={"about": "share of scenes without any molecule"}
+        default=0.12, metadata={"about": "share of scenes without any molecule"}
     )
 
     def __post_init__(self) -> None:
@@ -71,6 +72,7 @@ def random_scene(
     side_px: int,
     frame_count: int,
     ranges: SceneRanges | None = None,
+    phone: PhoneSettings | None = None,
 ) -> Scene:
     """Return one of infinitely many scenes; the same number and seed always give the same one.
 
@@ -84,6 +86,8 @@ def random_scene(
         Size and length of the recording.
     ranges : SceneRanges, optional
         Between what limits chance chooses.
+    phone : PhoneSettings, optional
+        Camera and codec of all scenes; by default they are chosen by chance as well.
     """
     ranges = ranges or SceneRanges()
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
@@ -102,8 +106,8 @@ def random_scene(
             structure_share=rng.uniform(0.0, 0.6),
             scale_um=rng.uniform(3.0, 12.0),
         ),
-        camera=_camera(ranges, rng),
-        codec=_codec(ranges, rng),
+        camera=_camera(ranges, rng) if phone is None else phone.camera,
+        codec=_codec(ranges, rng) if phone is None else phone.codec,
     )
 
 
@@ -141,7 +145,7 @@ def _camera(ranges: SceneRanges, rng: np.random.Generator) -> CameraSettings:
     """Return a phone's camera."""
     gain_e_per_adu = _log_uniform(rng, (0.15, 0.6))
     offset_adu = _log_uniform(rng, ranges.offset_adu)
-    is_unusual = rng.uniform(size=4) < 0.25
+    is_unusual = rng.uniform(size=6) < 0.2
     sensor = SensorSettings(
         gain_e_per_adu=gain_e_per_adu,
         offset_adu=offset_adu,
@@ -149,6 +153,9 @@ def _camera(ranges: SceneRanges, rng: np.random.Generator) -> CameraSettings:
         read_noise_spread=rng.uniform(0.0, 0.3),
         fixed_pattern_e=rng.uniform(0.0, 0.8),
         gain_spread=rng.uniform(0.0, 0.02),
+        hot_pixel_share=_log_uniform(rng, (1e-5, 3e-4)) if is_unusual[3] else 0.0,
+        hot_pixel_e=_log_uniform(rng, (3.0, 60.0)) if is_unusual[3] else 0.0,
+        corner_share=rng.uniform(0.3, 1.0),
     )
     processing = ProcessingSettings(
         black_level_adu=rng.uniform(0.0, 1.2) * offset_adu if rng.uniform() < 0.6 else 0.0,
@@ -158,7 +165,13 @@ def _camera(ranges: SceneRanges, rng: np.random.Generator) -> CameraSettings:
         temporal_share=rng.uniform(0.1, 0.5) if is_unusual[0] else 0.0,
         toe_levels=rng.uniform(1.0, 8.0) if is_unusual[1] else 0.0,
         toe_slope=rng.uniform(0.3, 1.0) if is_unusual[1] else 1.0,
-        sharpening_amount=rng.uniform(0.1, 0.6) if is_unusual[2] else 0.0,
+        sharpening_amount=rng.uniform(0.1, 0.8) if is_unusual[2] else 0.0,
+        black_shading_levels=rng.uniform(-4.0, 4.0) if is_unusual[4] else 0.0,
+        black_drift_levels=rng.uniform(-5.0, 5.0) if is_unusual[4] else 0.0,
+        black_drift_s=rng.uniform(0.5, 5.0),
+        black_wobble_levels=rng.uniform(0.0, 1.0) if is_unusual[5] else 0.0,
+        edge_levels=rng.uniform(2.0, 10.0) if is_unusual[5] else None,
+        denoises="image" if is_unusual[5] else "noise",
     )
     return CameraSettings(name="random", sensor=sensor, processing=processing)
 
@@ -167,12 +180,14 @@ def _codec(ranges: SceneRanges, rng: np.random.Generator) -> CodecSettings:
     """Return a codec: mostly at a constant bit rate, as phones do."""
     gop_frames = int(rng.integers(10, 61))
     if rng.uniform() < ranges.crf_share:
+        is_phone = bool(rng.uniform() < 0.4)
         return CodecSettings(
             bits_per_px=None,
             crf=int(rng.integers(ranges.crf[0], ranges.crf[1] + 1)),
-            tune="grain" if rng.uniform() < 0.5 else None,
+            tune="grain" if rng.uniform() < 0.4 else None,
             gop_frames=gop_frames,
-            phone_like=bool(rng.uniform() < 0.5),
+            phone_like=is_phone,
+            preset="veryfast" if is_phone or rng.uniform() < 0.5 else "medium",
         )
     return CodecSettings(
         bits_per_px=_log_uniform(rng, ranges.bits_per_px),

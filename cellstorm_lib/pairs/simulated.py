@@ -12,8 +12,10 @@ from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.pairs.pair_set import PairSet, Split, joined
 from cellstorm_lib.pairs.random_scenes import SceneRanges, random_scene
 from cellstorm_lib.recording import FrameChunk
+from cellstorm_lib.simulate.cameras import PhoneSettings
 from cellstorm_lib.simulate.exposure import calibration_of
 from cellstorm_lib.simulate.scene import Scene
+from cellstorm_lib.simulate.sensor import vignetting
 from cellstorm_lib.simulate.simulate import simulate_scene
 from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.write import EncoderSettings, write_video
@@ -23,7 +25,7 @@ from cellstorm_lib.video.write import EncoderSettings, write_video
 class SimulatedPairsSettings:
     """How many scenes, and how much of each."""
 
-    scenes: int = field(default=160, metadata={"about": "random scenes, each its own camera"})
+    scenes: int = field(default=800, metadata={"about": "random scenes, each its own camera"})
     side_px: int = field(default=192, metadata={"about": "side of a clip, a multiple of 16"})
     frames: int = field(default=14, metadata={"about": "frames of a clip"})
     lead_frames: int = field(
@@ -49,6 +51,7 @@ def simulated_pairs(
     settings: SimulatedPairsSettings | None = None,
     *,
     ranges: SceneRanges | None = None,
+    phone: PhoneSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PairSet:
     """Simulate, film and decode random scenes, and return them with their true light.
@@ -59,6 +62,8 @@ def simulated_pairs(
         How many scenes, and how much of each.
     ranges : SceneRanges, optional
         Between what limits chance chooses the scenes.
+    phone : PhoneSettings, optional
+        Camera and codec of all scenes, to fine-tune a network for one phone.
     progress : callable, optional
         Called with scenes done and scenes in all.
     """
@@ -71,6 +76,7 @@ def simulated_pairs(
             side_px=settings.side_px,
             frame_count=settings.lead_frames + settings.frames,
             ranges=ranges,
+            phone=phone,
         )
         clips.append(
             pairs_of_scene(scene, split=_split(number, settings), first=settings.lead_frames)
@@ -87,7 +93,8 @@ def pairs_of_scene(scene: Scene, *, split: Split, first: int = 0) -> PairSet:
     frames = range(scene.frame_count)
     chunk = simulation.chunk(frames)
     background_e = simulation.background_e * simulation.background_factor[:, None, None]
-    light_e = np.maximum(chunk.expected_e - background_e, 0.0)
+    seen = vignetting(scene.camera.sensor, background_e.shape[1:]).astype(np.float32)
+    light_e = seen * np.maximum(chunk.expected_e - background_e, 0.0)
     filmed, is_key, bits_per_px = _through_the_codec(chunk.levels, scene)
     calibration = calibration_of(scene.camera)
     return PairSet(

@@ -6,10 +6,12 @@ from pathlib import Path
 import yaml
 
 from cellstorm_lib.calibrate.estimate import estimate_camera
+from cellstorm_lib.calibrate.flat_field import flat_field_from_recording
 from cellstorm_lib.calibrate.plausible import check_calibration, mismatches
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
+from cellstorm_lib.pipeline.calibrate_camera import with_flat_field
 from cellstorm_lib.recording import FrameSource, RecordingFacts
 from cellstorm_lib.settings import read_settings
 from cellstorm_lib.video.quantiser import key_frame_qp
@@ -27,11 +29,16 @@ class RecordingChoice:
         Object-side pixel size; None takes what the file says.
     roi : str or None
         ``WxH`` or ``WxH+X+Y`` in pixels; None takes the default field.
+    own_flat_field : bool
+        Whether to estimate the fall-off of the light from the recording's own background.
     """
 
     camera: str | None = field(default=None, metadata={"about": "preset, camera, or CAL.json"})
     pixel_size_nm: float | None = field(default=None, metadata={"about": "object-side pixel, nm"})
     roi: str | None = field(default=None, metadata={"about": "WxH or WxH+X+Y, px"})
+    own_flat_field: bool = field(
+        default=False, metadata={"about": "take the flat field from the recording's background"}
+    )
 
     def __post_init__(self) -> None:
         if self.pixel_size_nm is not None and not 1.0 <= self.pixel_size_nm <= 10_000.0:
@@ -59,19 +66,38 @@ def write_choice(choice: RecordingChoice, recording: Path) -> None:
 
 
 def calibration_for(
-    source: FrameSource, given: CameraCalibration | None
+    source: FrameSource, given: CameraCalibration | None, *, own_flat_field: bool = False
 ) -> tuple[CameraCalibration, tuple[str, ...]]:
     """Return the camera to use for a recording, and what the reader has to know about it.
 
     A given camera is checked against the frames, and its maps, if any, are cut to the field that
     is read. Without one, a stack that already holds
     photons brings its own scale; otherwise gain and offset are estimated from the frames.
+    With `own_flat_field` the fall-off of the light is estimated from the recording's background
+    and takes the place of the camera's own.
 
     Raises
     ------
     CalibrationError
-        When the given camera is impossible for these frames.
+        When the given camera is impossible for these frames, or their background does not tell
+        how the light falls off.
     """
+    calibration, notes = _camera_of(source, given)
+    if not own_flat_field:
+        return calibration, notes
+    found = flat_field_from_recording(source, calibration)
+    note = (
+        f"The flat field is estimated from the {found.origin}: the corners receive "
+        f"{found.corner_share:.0%} of the light of the middle, and the map is uncertain by "
+        f"{found.relative_error:.1%}; {found.reason}."
+    )
+    return with_flat_field(calibration, found), (*notes, note)
+
+
+def _camera_of(
+    source: FrameSource, given: CameraCalibration | None
+) -> tuple[CameraCalibration, tuple[str, ...]]:
+    """Return the given camera, the stack's own or the estimated one, and remarks on it."""
     facts = source.facts
     if given is not None:
         check_calibration(given, source)
@@ -87,9 +113,11 @@ def calibration_for(
         )
         return stored, ()
     estimated = estimate_camera(source, key_frame_qp=key_frame_qp)
+    low, high = estimated.intervals["gain_e_per_adu"]
     note = (
-        "No camera was given: offset and gain are estimated from the recording itself, so photon "
-        "numbers and uncertainties carry their error. Calibrate the camera to be sure of them."
+        "No camera was given: offset and gain are estimated from the recording itself (the gain is "
+        f"between {low:.2g} and {high:.2g} e-/grey value), so photon numbers and uncertainties "
+        "carry their error. Calibrate the camera to be sure of them."
     )
     return estimated, (note,)
 

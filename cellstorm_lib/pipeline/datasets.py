@@ -4,8 +4,61 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.pairs.localized_settings import LocalizedPairsSettings
+from cellstorm_lib.pairs.mixture import MethodShares
+from cellstorm_lib.pairs.random_scenes import SceneRanges
+from cellstorm_lib.pairs.simulated import SimulatedPairsSettings
+from cellstorm_lib.pipeline.display_capture import DisplayRecipe
 from cellstorm_lib.settings import read_settings
 from cellstorm_lib.simulate.scene import Scene, preset_names, read_preset, read_scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairsRecipe:
+    """What the training pairs of a dataset are made of; everything left out takes its default."""
+
+    shares: MethodShares = field(
+        default_factory=MethodShares,
+        metadata={"about": "in which proportion the methods are mixed, as simulated: 1"},
+    )
+    simulated: SimulatedPairsSettings = field(
+        default_factory=SimulatedPairsSettings,
+        metadata={"about": "how many scenes are simulated, and how much of each"},
+    )
+    ranges: SceneRanges = field(
+        default_factory=SceneRanges,
+        metadata={"about": "between what limits chance chooses the simulated scenes"},
+    )
+    localized: LocalizedPairsSettings = field(
+        default_factory=LocalizedPairsSettings,
+        metadata={"about": "how pairs are drawn from localized recordings"},
+    )
+    recordings: tuple[str, ...] = field(
+        default=(),
+        metadata={"about": "localized recordings to draw pairs from: names of files, or keys"},
+    )
+    meant_for: str | None = field(
+        default=None,
+        metadata={
+            "about": "the recording that the film in the pairs is compared with; empty: the first "
+            "of the recordings"
+        },
+    )
+    most_frames: int | None = field(
+        default=None, metadata={"about": "frames to train on, at most; empty: all there are"}
+    )
+    seed: int = field(default=0, metadata={"about": "number that decides which frames are mixed"})
+
+    def __post_init__(self) -> None:
+        if self.shares.localized > 0 and not self.recordings:
+            raise SettingsError(
+                "localized pairs have a share, but no recording is named; name those to draw "
+                "pairs from under `recordings`"
+            )
+        if len(set(self.recordings)) < len(self.recordings):
+            raise SettingsError(f"recordings must differ, got {list(self.recordings)}")
+        if self.most_frames is not None and self.most_frames < 1:
+            raise SettingsError(f"most_frames must be 1 or more, got {self.most_frames}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +75,37 @@ class DatasetRecipe:
             "about": "a real video, beside this file, that the simulated one is compared with"
         },
     )
+    pairs: PairsRecipe | None = field(
+        default=None,
+        metadata={"about": "what the training pairs are made of; empty: none are made"},
+    )
+    display: DisplayRecipe | None = field(
+        default=None,
+        metadata={"about": "how the scene is shown on a screen and filmed; empty: it is not"},
+    )
+
+    def __post_init__(self) -> None:
+        if self.pairs is None:
+            return
+        shares = self.pairs.shares
+        if shares.displayed > 0 and self.display is None:
+            raise SettingsError(
+                "displayed pairs have a share, but nothing says what is shown and filmed; add a "
+                "line `display: {}`"
+            )
+        parts = {
+            "simulated": self.pairs.simulated,
+            "displayed": None if self.display is None else self.display.clips,
+            "localized": self.pairs.localized,
+        }
+        sizes = {
+            method: f"{part.frames} frames of {part.side_px} px"
+            for method, part in parts.items()
+            if part is not None and getattr(shares, method) > 0
+        }
+        if len(set(sizes.values())) > 1:
+            found = ", ".join(f"{method} {size}" for method, size in sizes.items())
+            raise SettingsError(f"pairs that are mixed need clips of one size, got {found}")
 
 
 def read_recipe(folder: Path, name: str) -> DatasetRecipe:

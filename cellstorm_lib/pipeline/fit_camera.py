@@ -44,16 +44,19 @@ from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.write import write_video
 
 _FEWEST_IN_ALL = 2 * (FEWEST_FRAMES + 2)
-_ROUNDS, _LEVEL_MOVES = 6, 2
+_ROUNDS, _LEVEL_MOVES = 12, 2
 #: Frames of an imitation made to fit; it is judged by one as long as the clip.
-_IMITATED_FRAMES = 12
+_IMITATED_FRAMES = 18
 #: The picture of a lit clip is smoothed so far that its noise does not count as structure.
 _LIGHT_SIGMA_PX = 2.0
 _CHUNK = 12
+#: Grey values from which on a pixel is overexposed, and how many pixels may be.
+_WHITE, _LIMITED_WHITE, _MOST_WHITE = 255, 235, 0.01
 _SEED = 1
-#: How much the rows of a group count in the fit. Levels are moved apart from the rest, and a
-#: tuned part has few key frames, often only the first, which phones code in a way of their own.
-_WEIGHTS = {"shading": 0.0, "grey-level histogram": 0.3}
+#: How much the rows of a group count in the fit. Levels are moved apart from the rest; block edges
+#: have a row for each position after the key frame. A tuned part has few key frames; if it has only
+#: the first, which phones code in a way of their own, they do not count.
+_WEIGHTS = {"shading": 0.0, "grey-level histogram": 0.3, "grid ratio": 0.7}
 _KEY_WEIGHT = 0.3
 #: Differences above this pull no harder, in the fit, than differences of this size.
 _FARTHEST = 0.6
@@ -117,9 +120,10 @@ def fit_camera(
 
     The first half of the clip's frames (64 at most are used) is measured, imitated and compared
     until the imitation's measures match; the second half says how well. Dark clips are imitated
-    without light. The quantisers are read from the file, those of key frames from all the frames
-    used. What the measures cannot tell apart, such as the electrons behind a grey value, is not
-    found out: the phone makes videos like this one, and is no calibration.
+    without light. The quantisers are read from the file: of key frames from all the frames used,
+    because a half has too few of them, of the others from the first half. What the measures cannot
+    tell apart, such as the electrons behind a grey value, is not found out: the phone makes videos
+    like this one, and is no calibration.
 
     Parameters
     ----------
@@ -135,7 +139,8 @@ def fit_camera(
     Raises
     ------
     RecordingError
-        When the clip is no video, too short, damaged, of more than 8 bit, or something moves.
+        When the clip is no video, too short, damaged, overexposed, of more than 8 bit, or
+        something moves.
     """
     clip = Path(clip)
     source = open_recording(clip)
@@ -146,15 +151,10 @@ def fit_camera(
     count = min(facts.frame_count, MOST_FRAMES)
     tuned, judged = range(count // 2), range(count // 2, count)
     real = measured_clip(clip, roi=roi, frames=(tuned.start, tuned.stop))
-    if real.moving_share > STILL_SHARE:
-        raise RecordingError(
-            f"in {facts.name} something moves (shifts of the picture explain "
-            f"{real.moving_share:.0%} of what changes from frame to frame), but a phone can only "
-            "be fitted to a still scene; put it on a stand, or cover its lens"
-        )
+    _refuse_scene(real)
     is_dark = is_dark_clip(real)
     model = first_guess(real, is_dark=is_dark)
-    codec = _codec_model(clip, source, roi, count)
+    codec = _codec_model(clip, source, roi, tuned, judged)
     light = np.zeros_like(real.mean_adu) if is_dark else _light_levels(real, model)
     with tempfile.TemporaryDirectory(prefix="cellstorm-fit-") as folder:
         work = _Clip(
@@ -205,6 +205,23 @@ def _refuse(source: FrameSource) -> None:
         )
 
 
+def _refuse_scene(real: ClipMeasures) -> None:
+    """Raise for scenes whose noise cannot be seen."""
+    if real.moving_share > STILL_SHARE:
+        raise RecordingError(
+            f"in {real.facts.name} something moves (shifts of the picture explain "
+            f"{real.moving_share:.0%} of what changes from frame to frame), but a phone can only "
+            "be fitted to a still scene; put it on a stand, or cover its lens"
+        )
+    white = _WHITE if real.facts.colour_range == "full" else _LIMITED_WHITE
+    white_share = float(real.share[:, white:].sum(axis=1).mean())
+    if white_share > _MOST_WHITE:
+        raise RecordingError(
+            f"{real.facts.name} is overexposed ({white_share:.0%} of its pixels are white), so it "
+            "shows no noise to fit a phone to; record with less light"
+        )
+
+
 def _even_size(facts: RecordingFacts) -> tuple[int, int]:
     """Return the frame's width and height, without an odd last row or column."""
     return facts.frame_width_px // 2 * 2, facts.frame_height_px // 2 * 2
@@ -217,25 +234,38 @@ def _light_levels(real: ClipMeasures, model: PhoneModel) -> npt.NDArray[np.float
     return above
 
 
-def _codec_model(clip: Path, source: FrameSource, roi: Roi, count: int) -> CodecModel:
+def _codec_model(
+    clip: Path, source: FrameSource, roi: Roi, tuned: range, judged: range
+) -> CodecModel:
     """Return what the file says of its compression."""
     facts = source.facts
     keys = source.key_frames()
-    gop = int(np.median(np.diff(keys))) if len(keys) > 1 else max(facts.frame_count, count)
-    qp = quantisers_of(clip, roi, (0, count))
-    if qp is not None:
-        is_key = np.isin(np.arange(count), keys)
-        later_keys = qp[is_key][1:] if is_key.sum() > 1 else qp[is_key]
-        numbers = tuple(float(part.mean()) for part in (qp[~is_key], later_keys, qp[:1]))
+    gop = int(np.median(np.diff(keys))) if len(keys) > 1 else max(facts.frame_count, judged.stop)
+    qp = quantisers_of(clip, roi, (0, judged.stop))
+    others, later, start = (None, None, None) if qp is None else _mean_quantisers(qp, keys, tuned)
     return CodecModel(
         codec=facts.kind,
         gop_frames=min(gop, 1000),
         bits_per_px=facts.bits_per_px or 0.4,
-        qp=None if qp is None else numbers[0],
-        key_qp=None if qp is None else numbers[1],
-        start_qp=None if qp is None else numbers[2],
+        qp=others,
+        key_qp=later,
+        start_qp=start,
         is_full_range=facts.colour_range == "full",
     )
+
+
+def _mean_quantisers(
+    qp: npt.NDArray[np.float64], keys: npt.NDArray[np.int64], tuned: range
+) -> tuple[float, float, float]:
+    """Return the mean QP of tuned frames that are no key frames, of later keys, of the first.
+
+    Where there are no frames of a kind, the nearest kind stands for them.
+    """
+    is_key = np.isin(np.arange(len(qp)), keys)
+    later_keys = qp[is_key][1:] if is_key.sum() > 1 else qp[is_key]
+    others = qp[: tuned.stop][~is_key[: tuned.stop]]
+    others = others if len(others) else later_keys
+    return float(others.mean()), float(later_keys.mean()), float(qp[0])
 
 
 def _remarks(work: _Clip, is_dark: bool) -> tuple[str, ...]:
@@ -249,7 +279,7 @@ def _remarks(work: _Clip, is_dark: bool) -> tuple[str, ...]:
     else:
         strength = (
             "The quantisers were read from the file, those of its key frames from all frames "
-            "used, and given to the simulated encoder."
+            "used, and given to the simulated encoder: that they agree is no merit of the fit."
         )
     light = (
         "The clip is dark: its picture is taken for the phone's own black level and glow."
@@ -349,10 +379,10 @@ def _with(
 
 def _weighted(report: FidelityReport) -> npt.NDArray[np.float64]:
     """Return the differences the fit makes small, each with its weight."""
+    key_weight = _KEY_WEIGHT if np.count_nonzero(report.real.is_key) > 1 else 0.0
     weighted = []
     for row in report.rows:
-        weight = _WEIGHTS.get(row.group, 1.0)
-        if row.measure.endswith("key frames"):
-            weight *= _KEY_WEIGHT
+        is_key = row.measure.endswith("key frames")
+        weight = key_weight if is_key else _WEIGHTS.get(row.group, 1.0)
         weighted.append(weight * _FARTHEST * np.tanh(row.relative_difference / _FARTHEST))
     return np.array(weighted)

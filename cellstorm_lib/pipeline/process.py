@@ -1,13 +1,16 @@
 """One recording from file to resolution, without any server."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.files import digest_of
+from cellstorm_lib.localize.film_columns import with_columns_of_film
 from cellstorm_lib.localize.localize import LocalizeReport, localize
 from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
+from cellstorm_lib.pipeline.denoise import DenoiseReport, Network, denoise_recording
+from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
 from cellstorm_lib.pipeline.result import BranchResult, CheckOutcome, RecordingResult
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.steps import (
@@ -21,14 +24,17 @@ from cellstorm_lib.pipeline.steps import (
     widefield_photons,
 )
 from cellstorm_lib.pipeline.store import write_records
+from cellstorm_lib.pipeline.verdict import BranchFindings
 from cellstorm_lib.reconstruct.render import render
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.refine.drift import estimate_drift
 from cellstorm_lib.tables import Localizations, write_localizations
+from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.tiff import write_image
 
 #: Called with the name of a step that begins; returns where its progress goes.
 Announce = Callable[[str], Progress]
+DENOISED_STACK = "denoised_stack.ome.tif"
 
 
 def process_recording(
@@ -37,6 +43,8 @@ def process_recording(
     *,
     camera: CameraCalibration | None = None,
     pixel_size_nm: float | None = None,
+    own_flat_field: bool = False,
+    network: Network | None = None,
     settings: PipelineSettings | None = None,
     announce: Announce | None = None,
 ) -> RecordingResult:
@@ -48,11 +56,16 @@ def process_recording(
         The recording.
     out : Path
         Folder for recording.parquet, frame_facts.parquet, widefield.tif and, in ``raw/``,
-        spots, drift, localizations and frc_report as Parquet and super_resolution.tif.
+        spots, drift, localizations and frc_report as Parquet and super_resolution.tif; with a
+        network denoised_stack.ome.tif, the same in ``denoised/``, and verdict.parquet.
     camera : CameraCalibration, optional
         Estimated from the recording when None.
     pixel_size_nm : float, optional
         Taken from the file when None.
+    own_flat_field : bool
+        Estimate the fall-off of the light from the recording's own background.
+    network : Network, optional
+        Denoises; the recording is then localized both raw and denoised, and judged.
     settings : PipelineSettings, optional
         Defaults when None.
     announce : callable, optional
@@ -66,7 +79,7 @@ def process_recording(
     settings = settings or PipelineSettings()
     announce = announce or _silently
     pixel_nm = pixel_size_for(source, pixel_size_nm)
-    calibration, notes = calibration_for(source, camera)
+    calibration, notes = calibration_for(source, camera, own_flat_field=own_flat_field)
     frame_facts, mean_adu = survey_recording(source, progress=announce("survey"))
     widefield = widefield_photons(mean_adu, calibration)
     out.mkdir(parents=True, exist_ok=True)
@@ -76,10 +89,25 @@ def process_recording(
     spots, report = find_spots(
         source, calibration, pixel_nm, settings, progress=announce("localize")
     )
-    branch = refine_branch(
+    raw = refine_branch(
         "raw", spots, report, settings, announce, checks=check_loss(frame_facts.loss)
     )
-    write_branch(branch, out / branch.name)
+    write_branch(raw, out / raw.name)
+    branches, judged = {raw.name: raw}, JudgedRecording()
+    if network is not None:
+        stack = out / DENOISED_STACK
+        told = denoise_recording(
+            source, calibration, network, stack,
+            pixel_size_nm=pixel_nm, progress=announce("denoise"),
+        )  # fmt: skip
+        denoised = denoised_branch(source, stack, told, pixel_nm, settings, announce)
+        write_branch(denoised, out / denoised.name)
+        branches[denoised.name] = denoised
+        judged = judge_recording(
+            BranchFindings.of(raw), BranchFindings.of(denoised), told,
+            film=source, calibration=calibration, stack=stack,
+        )  # fmt: skip
+        write_records([judged], out / "verdict.parquet")
     return RecordingResult(
         facts=source.facts,
         loss=frame_facts.loss,
@@ -87,10 +115,67 @@ def process_recording(
         pixel_size_nm=pixel_nm,
         frame_facts=frame_facts.table(),
         widefield=widefield,
-        branches={branch.name: branch},
+        branches=branches,
         settings=asdict(settings),
         notes=notes,
+        verdict=judged.verdict,
+        strips=judged.strips,
     )
+
+
+def denoised_branch(
+    film: FrameSource,
+    stack: Path,
+    told: DenoiseReport,
+    pixel_size_nm: float,
+    settings: PipelineSettings,
+    announce: Announce,
+) -> BranchResult:
+    """Take a denoised stack to a refined table, an image and its resolution."""
+    spots, report = find_denoised_spots(
+        film, stack, told, pixel_size_nm, settings, progress=announce("localize denoised")
+    )
+    return refine_branch("denoised", spots, report, settings, announce)
+
+
+def find_denoised_spots(
+    film: FrameSource,
+    stack: Path,
+    told: DenoiseReport,
+    pixel_size_nm: float,
+    settings: PipelineSettings,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Localizations, LocalizeReport]:
+    """Localize a denoised stack; what the film knows of its spots is added to the table.
+
+    Parameters
+    ----------
+    film : FrameSource
+        The recording that was denoised.
+    stack : Path
+        The stack.
+    told : DenoiseReport
+        By which network.
+    pixel_size_nm : float
+        Object-side pixel size.
+    settings : PipelineSettings
+        As for the raw branch.
+    progress : callable, optional
+        Called with frames done and frames in all.
+    """
+    source = open_recording(stack)
+    calibration, _ = calibration_for(source, None)
+    spots, report = find_spots(source, calibration, pixel_size_nm, settings, progress=progress)
+    field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)
+    described = with_columns_of_film(replace(spots, field=field), film)
+    origin = {
+        "model": told.model,
+        "model_digest": told.model_digest,
+        "recording": film.facts.name,
+        "recording_digest": film.facts.digest,
+    }
+    return described.with_provenance(**origin), report
 
 
 def find_spots(

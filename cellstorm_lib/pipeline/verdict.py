@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from cellstorm_lib.evaluate.agreement import compare_tables
+from cellstorm_lib.evaluate.agreement import Agreement, compare_tables
 from cellstorm_lib.pipeline.result import (
     BranchResult,
     CheckOutcome,
@@ -60,6 +60,7 @@ def judge(
     raw: BranchFindings,
     denoised: BranchFindings,
     *,
+    agreement: Agreement | None = None,
     model: str = "",
     remarks: tuple[str, ...] = (),
 ) -> Verdict:
@@ -69,6 +70,8 @@ def judge(
     ----------
     raw, denoised : BranchFindings
         Both branches, made with the same settings.
+    agreement : Agreement, optional
+        Of the two tables, when it is known already.
     model : str
         The network that denoised.
     remarks : tuple of str
@@ -82,7 +85,7 @@ def judge(
     Where the recording does not show what is real, only the resolution can advise against the
     network, never for it: a network that draws smooth spots in the wrong place is resolved well.
     """
-    agreement = compare_tables(raw.spots, denoised.spots)
+    agreement = agreement or compare_tables(raw.spots, denoised.spots)
     resolution = resolution_row(raw.frc, denoised.frc)
     checks = [
         check_row(name, question, raw.checks, denoised.checks) for name, question in _CHECKS.items()

@@ -6,19 +6,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.report.camera_numbers import NUMBERS, frames_text, interval_of
 from cellstorm_lib.report.drawing import (
     BLUE,
     FAINT,
     GREEN,
     INK,
     ORANGE,
+    PAPER,
     figure_of_nothing,
     legend_above,
     new_axes,
     shortened,
     styled,
 )
-from cellstorm_lib.report.rows import interval_text, number_text
+from cellstorm_lib.report.rows import number_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -94,7 +96,7 @@ def _draw_bins(
     """Draw the bins (x, y, error of y): full in the linear range, hollow where it ends."""
     for mask, face, label in (
         (is_inside, BLUE, "one bin of pixels alike in light, 95 % interval"),
-        (~is_inside, "white", "bin that reaches beyond the range"),
+        (~is_inside, PAPER, "bin that reaches beyond the range"),
     ):
         if mask.any():
             x, y, error = (values[mask] for values in points)
@@ -116,7 +118,7 @@ def _draw_residuals(
     for marker, sign in (("^", 1.0), ("v", -1.0)):
         beyond = mean[sign * residual >= limit]
         ax.plot(beyond, np.full(len(beyond), sign * 100.0 * limit), color=BLUE, marker=marker,
-                markersize=5, markerfacecolor="white", linestyle="none")  # fmt: skip
+                markersize=5, markerfacecolor=PAPER, linestyle="none")  # fmt: skip
     ax.set_ylim(-108.0 * limit, 108.0 * limit)
 
 
@@ -130,28 +132,20 @@ def _draw_range(ax: Axes, calibration: CameraCalibration, mean: Floats, *, label
     ax.axvline(calibration.linear_to_adu, color=GREEN, linewidth=1, linestyle="--")
     farthest = 1.06 * float(mean.max())
     if low < high <= farthest:
-        ax.axvspan(low, high, color=GREEN, alpha=0.15, linewidth=0)
+        ends = "95 % interval of its end" if label else ""
+        ax.axvspan(low, high, color=GREEN, alpha=0.3, linewidth=0, label=ends)
     ax.set_xlim(min(0.0, float(mean.min())), max(farthest, 1.02 * calibration.linear_to_adu))
 
 
 def _write_numbers(ax: Axes, calibration: CameraCalibration) -> None:
     """Write the measured numbers, with their intervals, into the free upper left corner."""
-    iso = "" if calibration.iso is None else f", ISO {calibration.iso}"
-    lines = [f"{shortened(calibration.name)}{iso}, {calibration.bit_depth} bit"]
-    for title, name, unit in (
-        ("offset", "offset_adu", "grey values"),
-        ("gain", "gain_e_per_adu", "e⁻/grey value"),
-        ("read noise", "read_noise_e", "e⁻ RMS"),
-        ("fixed pattern", "fixed_pattern_e", "e⁻ RMS"),
-        ("linear to", "linear_to_adu", "grey values"),
-    ):
-        value = getattr(calibration, name)
-        if value is not None:
-            low, high = calibration.intervals.get(name, (None, None))
-            interval = interval_text(low, high, unit="")
-            interval = f" ({interval})" if interval else ""
-            lines.append(f"{title} {number_text(value)}{interval} {unit}")
+    lines = [f"{shortened(calibration.name)}: {frames_text(calibration)}"]
+    for name, (title, unit) in {**NUMBERS, "linear_to_adu": ("Linear to", "grey values")}.items():
+        value, interval = getattr(calibration, name), interval_of(calibration, name)
+        if value:
+            known = f"({interval}) " if interval else ""
+            lines.append(f"{title.lower()} {number_text(value)} {known}{unit}")
     ax.text(
         0.015, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", fontsize=8.5, color=INK,
-        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": FAINT, "linewidth": 0.4, "pad": 3},
+        bbox={"facecolor": PAPER, "alpha": 0.8, "edgecolor": FAINT, "linewidth": 0.4, "pad": 3},
     )  # fmt: skip

@@ -11,6 +11,8 @@ from cellstorm_lib.report.drawing import BLUE, FAINT, GREEN, ORANGE, legend_abov
 
 #: Of longer recordings the lines that mark key frames would hide all else.
 _MOST_KEY_LINES = 80
+#: A mean over fewer periods is not worth a look.
+_FEWEST_PERIODS = 3
 _DECAYS = {"none": "steady level", "linear": "straight line", "exponential": "exponential"}
 
 
@@ -22,10 +24,10 @@ def dark_stability_figure(stability: DarkStability) -> Figure:
     ----------
     stability : DarkStability
         As measured; the lower panel shows the period found or, where none was, that of the key
-        frames, and is left out where there is neither.
+        frames, and is left out where there is neither, or where fewer than three fit in.
     """
-    folded = stability.folded()
-    figure = Figure(figsize=(7.2, 5.6 if folded else 3.2), layout="constrained")
+    folded = stability.folded() if _has_periods(stability) else None
+    figure = Figure(figsize=(7.2, 5.8 if folded else 3.2), layout="constrained")
     axes = figure.subplots(2 if folded else 1, 1, squeeze=False)[:, 0]
     for ax in axes:
         ax.grid(visible=True)
@@ -72,12 +74,22 @@ def _draw_folded(ax: Axes, stability: DarkStability, folded: Folded) -> None:
         frames, folded.mean_adu, yerr=folded.error_adu, color=BLUE if is_found else FAINT,
         marker="o", markersize=3.5, linewidth=0.9, elinewidth=1, capsize=2, label=label,
     )  # fmt: skip
-    ax.set_xlabel(
-        "frames since the period began" + (" (a key frame)" if _has_keys(stability) else "")
-    )
-    ax.set_ylabel("change, grey values")
+    if _has_keys(stability):
+        ax.plot(
+            frames[:1], folded.mean_adu[:1], color=ORANGE, linestyle="none", marker="o",
+            markersize=4.5, zorder=3, label="key frame",
+        )  # fmt: skip
+    ax.set_xlabel(f"frames since {'the key frame' if _has_keys(stability) else 'a period began'}")
+    ax.set_ylabel("off the slow change,\ngrey values")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend_above(ax, column_count=1)
+    legend_above(ax, column_count=2)
+
+
+def _has_periods(stability: DarkStability) -> bool:
+    """Return whether the recording is long enough for a mean over its periods."""
+    period = stability.period_frames or stability.key_period_frames
+    seconds = stability.time_s[-1] - stability.time_s[0]
+    return period is not None and seconds >= _FEWEST_PERIODS * period * stability.interval_s
 
 
 def _has_keys(stability: DarkStability) -> bool:

@@ -21,7 +21,7 @@ def denoised_panel_figure(samples: Sequence[Sample]) -> Figure:
     Output and truth of a row share one scale of grey, so that light that is missing looks dark;
     the film has its own, for its background would hide the spots.
     """
-    height_inch = 0.35 + 2.0 * len(samples)
+    height_inch = 0.4 + 2.3 * len(samples)
     figure = Figure(figsize=(6.6, height_inch), layout="constrained")
     axes = figure.subplots(len(samples), 3, squeeze=False)
     for row, sample in zip(axes, samples, strict=True):
@@ -33,7 +33,7 @@ def denoised_panel_figure(samples: Sequence[Sample]) -> Figure:
             ax.imshow(image, cmap="gray", vmin=bottom, vmax=ceiling, interpolation="nearest")
             ax.set_xticks([])
             ax.set_yticks([])
-            ax.set_xlabel(f"{bottom:.0f} to {ceiling:.0f} e-/px", labelpad=2, fontsize=8)
+            ax.set_xlabel(f"{round(bottom)} to {round(ceiling)} e-/px", labelpad=2, fontsize=8)
         row[0].set_ylabel(shortened(sample.origin, character_count=24), fontsize=8)
     for ax, title in zip(axes[0], _TITLES, strict=True):
         ax.set_title(title)

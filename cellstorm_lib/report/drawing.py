@@ -21,11 +21,14 @@ from matplotlib.figure import Figure
 INK = "#1b1f24"
 #: Faint lines: grids, thresholds.
 FAINT = "#8a9099"
+#: What lies behind a figure: white, and on a page its background.
+PAPER = "#fffffe"
 #: Series that the colour-blind can tell apart (Okabe and Ito), in order of use.
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#c45a00", "#007a5a", "#b3123f"
 
 _CSS_NAMES = {
     INK: "currentColor",
+    PAPER: f"var(--paper, {PAPER})",
     FAINT: f"var(--faint, {FAINT})",
     BLUE: f"var(--blue, {BLUE})",
     ORANGE: f"var(--orange, {ORANGE})",

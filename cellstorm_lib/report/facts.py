@@ -12,14 +12,7 @@ from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.result import RecordingResult
 from cellstorm_lib.report.headline import duration_text, frame_count
-from cellstorm_lib.report.rows import (
-    Row,
-    interval_text,
-    number_text,
-    rows_of,
-    value_text,
-    words,
-)
+from cellstorm_lib.report.rows import Row, number_text, rows_of, value_text
 
 _KINDS = {
     "h264": "H.264 video",
@@ -67,28 +60,6 @@ def recording_rows(result: RecordingResult) -> tuple[Row, ...]:
     if facts.is_denoised:
         rows.append(Row(name="Denoised", value="yes", remark="the frames came out of a network"))
     return (*rows, *rows_of(facts.details))
-
-
-def camera_rows(calibration: CameraCalibration) -> tuple[Row, ...]:
-    """Return the camera with the interval of each measured number."""
-    content = calibration.plain()
-    drawn = {"intervals", "transfer", "maps"}
-    numbers = tuple(
-        Row(
-            name=row.name,
-            value=row.value,
-            remark=_interval(calibration, name),
-        )
-        for name, value in content.items()
-        if name not in drawn and value not in (None, {})
-        for row in rows_of({name: value})
-    )
-    if calibration.maps is None:
-        return numbers
-    names = ", ".join(words(name).lower() for name in calibration.maps.named())
-    rows, columns = calibration.maps.shape
-    size = f"{columns} x {rows} pixels"
-    return (*numbers, Row(name="Known of each pixel", value=names, remark=size))
 
 
 def is_estimated(calibration: CameraCalibration) -> bool:
@@ -161,14 +132,6 @@ def _video_rows(result: RecordingResult) -> list[Row]:
             remark="for players; pixels are not rotated" if facts.rotation_deg else "",
         ),
     ]
-
-
-def _interval(calibration: CameraCalibration, name: str) -> str:
-    """Return the 95 % interval of a number, where it was measured."""
-    if name not in calibration.intervals:
-        return ""
-    low, high = calibration.intervals[name]
-    return f"95 % interval {interval_text(low, high, unit='')}"
 
 
 def _um(length_nm: float) -> str:

@@ -154,8 +154,9 @@ def _drawings(report: FidelityReport) -> dict[str, Drawing]:
         "grid": drawing(
             lambda: grid_figure(report),
             name="grid",
-            label="Steps across block edges over steps elsewhere, frame by frame",
-            caption="1 is a picture without visible blocks.",
+            label="Steps across block edges over steps elsewhere, by position after the key frame",
+            caption="1 is a picture without visible blocks. Frames equally far after their key "
+            "frame are averaged; gaps: none of the frames compared.",
         ),
         "codec": drawing(
             lambda: codec_figure(report),

@@ -117,23 +117,33 @@ def correlation_figure(report: FidelityReport) -> Figure:
 
 @styled
 def grid_figure(report: FidelityReport) -> Figure:
-    """Draw how much larger steps are across the codec's block edges, frame by frame.
+    """Draw how much larger steps are across the codec's block edges, by position after a key frame.
 
     Above along x, below along y; one line per block size.
     """
     figure, axes = new_axes(rows=2, height_inch=4.4)
     for axis, (ax, direction) in enumerate(zip(axes, "xy", strict=True)):
         for clip, colour, _, name in _clips(report):
+            ratios = _by_position(clip, clip.grid_ratio[:, :, axis])
             for index, line in enumerate(_LINES):
-                label = f"{name}, {GRID_PERIODS_PX[index]} px" if axis == 0 else None
-                values = clip.grid_ratio[:, index, axis]
-                ax.plot(clip.frame, values, color=colour, linestyle=line, label=label)
+                ax.plot(
+                    ratios[:, index], color=colour, linestyle=line, marker=".", markersize=4,
+                    label=f"{name}, {GRID_PERIODS_PX[index]} px" if axis == 0 else None,
+                )  # fmt: skip
         ax.axhline(1.0, color=FAINT, linewidth=0.8)
         ax.set_ylabel(f"steps: edges / others, {direction}")
-        _mark_keys(ax, report.real)
-    _name_frames(axes[-1])
+    axes[-1].set_xlabel("frames after the key frame")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     legend_above(axes[0])
     return figure
+
+
+def _by_position(clip: ClipMeasures, values: _Floats) -> _Floats:
+    """Return the mean of (N, ...) values at each position after the key frame; NaN at none."""
+    means = np.full((int(clip.frames_since_key.max()) + 1, *values.shape[1:]), np.nan)
+    for position in np.unique(clip.frames_since_key).tolist():
+        means[position] = values[clip.frames_since_key == position].mean(axis=0)
+    return means
 
 
 @styled

@@ -1,45 +1,46 @@
-"""The figure of a flat field: its map, and how the light falls off towards the corners."""
+"""The figure of a flat field: its map, and how the light falls off from the middle outwards."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from cellstorm_lib.calibrate.flat_field import FlatField
-from cellstorm_lib.report.drawing import BLUE, styled
+from cellstorm_lib.report.drawing import BLUE, INK, ORANGE, legend_above, styled
 
-_RINGS = 40
+_MOST_PX = 400
+_CONTOURS = 7
 
 
 @styled
 def flat_field_figure(flat_field: FlatField) -> Figure:
-    """Draw the map of a flat field and its mean along the radius."""
+    """Draw the map of a flat field, and cuts along its middle row and column.
+
+    Cuts rather than a mean over rings, for a phone on an eyepiece is seldom centred.
+    """
     values = flat_field.relative_sensitivity
-    figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+    rows, columns = values.shape
+    figure = Figure(figsize=(7.6, 3.4), layout="compressed")
     left, right = figure.subplots(1, 2)
-    step = max(1, max(values.shape) // 400)
-    shown = left.imshow(
-        values[::step, ::step],
-        cmap="cividis",
-        extent=(0, values.shape[1], values.shape[0], 0),
-    )
-    figure.colorbar(shown, ax=left, label="relative to the mean")
+    step = max(1, max(values.shape) // _MOST_PX)
+    extent = (0, columns, rows, 0)
+    shown = left.imshow(values[::step, ::step], cmap="cividis", extent=extent)
+    if np.ptp(values) > 0:
+        left.contour(
+            values[::step, ::step], _CONTOURS, colors="white", linewidths=0.6, extent=extent,
+            origin="upper",
+        )  # fmt: skip
+    figure.colorbar(shown, ax=left, shrink=0.9)
+    left.set_title("light / mean of the field", loc="left")
     left.set_xlabel("x, px")
     left.set_ylabel("y, px")
-    radius_px, profile = _radial_mean(values)
-    right.plot(radius_px, profile, color=BLUE)
-    right.set_xlabel("distance from the middle, px")
-    right.set_ylabel("relative sensitivity")
+    x_px, y_px = np.arange(columns) + 0.5, np.arange(rows) + 0.5
+    right.plot(x_px, values[rows // 2], color=BLUE, label="middle row, along x")
+    right.plot(
+        y_px, values[:, columns // 2], color=ORANGE, linestyle="--", label="middle column, along y"
+    )
+    right.axhline(1.0, color=INK, linewidth=0.6, linestyle=":")
+    right.set_xlabel("x or y, px")
+    right.set_ylabel("light / mean of the field")
     right.grid(visible=True)
+    right.margins(x=0.01)
+    legend_above(right, column_count=1)
     return figure
-
-
-def _radial_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return radii and the mean of the map on rings about its middle."""
-    rows, columns = np.indices(values.shape)
-    middle_y, middle_x = (np.array(values.shape) - 1) / 2.0
-    radius = np.hypot(rows - middle_y, columns - middle_x)
-    edges = np.linspace(0.0, radius.max() + 1e-6, _RINGS + 1)
-    ring = np.digitize(radius.ravel(), edges) - 1
-    count = np.bincount(ring, minlength=_RINGS)[:_RINGS]
-    total = np.bincount(ring, values.ravel().astype(np.float64), minlength=_RINGS)[:_RINGS]
-    is_there = count > 0
-    return 0.5 * (edges[1:] + edges[:-1])[is_there], total[is_there] / count[is_there]

@@ -11,10 +11,10 @@ from cellstorm_lib import __version__
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.pipeline.result import RecordingResult
 from cellstorm_lib.report.camera_curves import photon_transfer_figure
+from cellstorm_lib.report.camera_numbers import camera_rows, plane_grid
 from cellstorm_lib.report.curves import frame_facts_figure
 from cellstorm_lib.report.facts import (
     calibration_text,
-    camera_rows,
     command_line,
     is_estimated,
     provenance_rows,
@@ -51,6 +51,8 @@ def recording_page(result: RecordingResult) -> str:
         recording=recording_rows(result),
         frames=_frames_drawing(result),
         camera=camera_rows(result.calibration),
+        camera_planes=plane_grid(result.calibration),
+        camera_notes=() if is_estimated(result.calibration) else result.notes,
         camera_name=result.calibration.name,
         camera_curve=_camera_drawing(result.calibration),
         is_estimated=is_estimated(result.calibration),
@@ -106,8 +108,9 @@ def _camera_drawing(calibration: CameraCalibration) -> Drawing:
         lambda: photon_transfer_figure(calibration),
         name="photon-transfer",
         label="Variance of the grey values against their mean",
-        caption="How the noise grows with the light: the slope is the gain, and where the points "
-        "leave the line the linear range ends.",
+        caption="How the noise grows with the light. The slope of the line is grey values per "
+        "photoelectron, one over the gain. Where single pixels begin to leave it the linear range "
+        "ends; bins whose noise reaches beyond that end are drawn hollow.",
     )
 
 

@@ -171,6 +171,7 @@ def _funnel(branch: BranchResult) -> tuple[Row, ...]:
             value=f"{branch.localize_report.candidates:,}",
         ),
         Row(name="Fitted spots", value=f"{len(branch.spots):,}"),
+        _range_row(branch),
         Row(name="Kept by the selection", value=f"{selected.kept:,}", remark=failed),
         Row(
             name="Localizations after merging",
@@ -178,6 +179,22 @@ def _funnel(branch: BranchResult) -> tuple[Row, ...]:
             remark=f"{number_text(merged.mean_detections)} spots each on average; "
             f"{merged.copied:,} spots were copied by the codec",
         ),
+    )
+
+
+def _range_row(branch: BranchResult) -> Row:
+    """Return how many spots hold pixels in which the camera was clipped or not linear."""
+    report = branch.localize_report
+    found = report.spots_out_of_range
+    share = f" ({found / len(branch.spots):.1%})" if len(branch.spots) else ""
+    remark = (
+        f"{report.pixels_out_of_range:,} pixels clipped or beyond the linear range; the fit knows "
+        "of them only that they are at least this bright, or dark"
+    )
+    return Row(
+        name="Of them with pixels out of range",
+        value=f"{found:,}{share}",
+        remark=remark if found else "no pixel was clipped or beyond the linear range",
     )
 
 

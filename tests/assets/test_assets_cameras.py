@@ -71,7 +71,15 @@ def test_a_camera_is_measured_from_its_series(
     }
     assert set(events) == {"photon_transfer_curve", "camera_calibration"}
     for metadata in events.values():
-        assert "data:image/png" in metadata["photon transfer"].md_str
+        assert "data:image/png" in metadata["photon transfer curve"].md_str
+    assert events["photon_transfer_curve"]["planes"].value == "grey"
+    records = [dict(record.data) for record in events["camera_calibration"]["camera"].records]
+    gain = next(record for record in records if record["number"] == "Gain")
+    assert gain["value"].endswith("e⁻/grey value")
+    assert gain["remark"].startswith("95 % interval ")
+    checks = {check.check_name: check for check in run.get_asset_check_evaluations()}
+    assert checks["bright_light_is_linear"].passed
+    assert "how far beyond is not known" in checks["bright_light_is_linear"].metadata["reason"].text
 
 
 def test_a_stated_camera_needs_no_series(project: Project, instance: dg.DagsterInstance) -> None:

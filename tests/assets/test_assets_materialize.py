@@ -67,6 +67,7 @@ def test_the_definitions_are_valid_and_named_as_designed() -> None:
     }  # fmt: skip
     assert {key for key, group in groups.items() if group == "datasets"} == {
         "simulated_truth", "simulated_recording",
+        "simulated_pairs", "display_movie", "displayed_pairs", "localized_pairs", "training_pairs",
     }  # fmt: skip
     for node in graph.asset_nodes:
         assert node.description, node.key

@@ -29,13 +29,24 @@ def test_points_line_residuals_and_linear_range_are_drawn(calibration):
     figure = photon_transfer_figure(calibration)
     above, below = figure.axes
     labels = [text.get_text() for text in above.get_legend().get_texts()]
-    assert labels == ["linear range", "fitted line", "measured, 95 % interval"]
+    assert labels == [
+        "linear range",
+        "95 % interval of its end",
+        "fitted line",
+        "one bin of pixels alike in light, 95 % interval",
+        "bin that reaches beyond the range",
+    ]
     line = next(drawn for drawn in above.get_lines() if drawn.get_label() == "fitted line")
     slope = np.diff(line.get_ydata()) / np.diff(line.get_xdata())
     np.testing.assert_allclose(slope, 1 / 0.34)
-    assert "gain 0.34 (0.33 to 0.35) e- per grey value" in above.texts[0].get_text()
+    assert "gain 0.34 (0.33 to 0.35) e⁻/grey value" in above.texts[0].get_text()
     assert above.get_ylabel() == "variance in time, grey values²"
     assert below.get_ylabel() == "off the line, %"
+    full, hollow = (container.lines[0] for container in above.containers)
+    noise = np.sqrt(13.1 + (full.get_xdata() - 4) / 0.34)
+    assert (full.get_xdata() + 2 * noise < 2500).all()
+    assert hollow.get_xdata().max() == 3000
+    assert len(full.get_xdata()) + len(hollow.get_xdata()) == 40
     beyond = [drawn for drawn in below.get_lines() if drawn.get_marker() == "v"]
     assert (beyond[0].get_xdata() > 2500).all()
     assert len(beyond[0].get_xdata()) == np.count_nonzero(np.linspace(10, 3000, 40) > 2500)

@@ -1,0 +1,108 @@
+"""What the shipped denoiser finds that the raw film does not show, and what it makes up.
+
+Benchmark films localized raw and denoised, both with the settings the localizer chooses by itself.
+`--tuned` adds the raw film at the threshold that is best with the truth known. `--paper-steps N`
+trains the paper's recipe (pix2pix) for N steps and shows it, too; `--fine-tune FILM...` continues
+the champion's training for a thousand steps on the camera and codec of each of these films.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import cellstorm_lib
+from cellstorm_lib.evaluate.scores import score
+from cellstorm_lib.gan.checkpoint import Checkpoint, read_checkpoint
+from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.gan.recipe import recipe_named
+from cellstorm_lib.gan.train import train
+from cellstorm_lib.localize.detect import DetectSettings
+from cellstorm_lib.localize.localize import LocalizeSettings, localize
+from cellstorm_lib.pairs.simulated import SimulatedPairsSettings, simulated_pairs
+from cellstorm_lib.pipeline.benchmark_films import benchmark_films, made_films
+from cellstorm_lib.pipeline.score_denoiser import TOLERANCE_PX, score_denoisers
+from cellstorm_lib.simulate.cameras import PhoneSettings
+
+CHAMPION = Path(cellstorm_lib.__file__).parent / "gan" / "models" / "champion.safetensors"
+SHARES = np.geomspace(0.4, 3.0, 15)
+COLUMNS = ["film", "name", "f1", "f1_error", "precision", "recall", "jaccard", "rmse_nm",
+           "rmse_common_nm", "bias_x_px", "bias_y_px", "count_over_truth", "false_per_frame",
+           "photons_ratio", "photons_correlation"]  # fmt: skip
+
+
+def trained_paper(steps: int) -> Checkpoint:
+    """Train the paper's network; its samples need clips of 256 pixels."""
+    pairs = simulated_pairs(SimulatedPairsSettings(scenes=200, side_px=256, seed=1))
+    began = time.process_time()
+    trained = train(pairs, replace(recipe_named("paper"), steps=steps), threads=1)
+    print(f"paper: {steps} steps in {time.process_time() - began:.0f} CPU s")
+    return trained.last
+
+
+def fine_tuned(start: Checkpoint, film: str) -> Checkpoint:
+    """Continue the training of a network on scenes filmed with the camera of one film."""
+    scene = benchmark_films()[film].scene
+    pairs = simulated_pairs(
+        SimulatedPairsSettings(scenes=150, seed=2),
+        phone=PhoneSettings(camera=scene.camera, codec=scene.codec),
+    )
+    began = time.process_time()
+    trained = train(pairs, recipe_named("fine-tune"), start=start, threads=1)
+    print(f"fine-tuned for {film} in {time.process_time() - began:.0f} CPU s")
+    return trained.last
+
+
+def print_best_raw(names: Sequence[str], folder: Path | None) -> None:
+    """Print the raw film's F1 at the threshold that is best when the truth is known."""
+    with made_films(names, folder=folder) as make:
+        for name in names:
+            made = make(name)
+            pixel_nm = made.film.scene.field.pixel_size_nm
+            automatic = localize(made.source, made.calibration, pixel_size_nm=pixel_nm)[1]
+            best = (0.0, 0.0)
+            for share in SHARES:
+                threshold = max(share * automatic.threshold_photons, 0.1)
+                settings = LocalizeSettings(detect=DetectSettings(threshold_photons=threshold))
+                table, _ = localize(
+                    made.source, made.calibration, pixel_size_nm=pixel_nm, settings=settings
+                )
+                f1 = score(table, made.truth, TOLERANCE_PX * pixel_nm).f1 or 0.0
+                best = max(best, (f1, threshold / automatic.threshold_photons))
+            print(f"{name}: raw at its best threshold F1 {best[0]:.3f} "
+                  f"({best[1]:.2f} x the automatic one)")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--films", nargs="*", help="names of films; all by default")
+    parser.add_argument("--checkpoint", type=Path, default=CHAMPION)
+    parser.add_argument("--folder", type=Path, help="where to keep the films")
+    parser.add_argument("--tuned", action="store_true", help="raw at its best threshold, too")
+    parser.add_argument("--paper-steps", type=int, default=0)
+    parser.add_argument("--fine-tune", nargs="*", default=[], metavar="FILM")
+    options = parser.parse_args()
+    films = options.films or list(benchmark_films())
+    champion = read_checkpoint(options.checkpoint)
+    denoisers = {"raw": None, "champion": Denoiser(champion)}
+    if options.paper_steps:
+        denoisers["paper"] = Denoiser(trained_paper(options.paper_steps))
+    print_rows(score_denoisers(denoisers, films, folder=options.folder))
+    for film in options.fine_tune:
+        tuned = {"raw": None, "fine-tuned": Denoiser(fine_tuned(champion, film))}
+        print_rows(score_denoisers(tuned, [film], folder=options.folder))
+    if options.tuned:
+        lit = [name for name in films if not benchmark_films()[name].is_empty]
+        print_best_raw(lit, options.folder)
+
+
+def print_rows(scores) -> None:
+    """Print the table."""
+    print(scores[COLUMNS].to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+
+
+if __name__ == "__main__":
+    main()

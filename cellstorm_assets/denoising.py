@@ -1,0 +1,169 @@
+"""The recordings group, second part: frames without noise, and whether to trust them."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import dagster as dg
+
+from cellstorm_assets.metadata import as_metadata, picture, said_plainly, table
+from cellstorm_assets.partitions import RECORDINGS
+from cellstorm_assets.project import Project
+from cellstorm_assets.recordings import GROUP, OWNERS, source_of
+from cellstorm_assets.registry import CHAMPION, checkpoint_path
+from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.gan.checkpoint import read_checkpoint
+from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.pipeline.denoise import DenoiseReport, Network, denoise_recording
+from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
+from cellstorm_lib.pipeline.result import FrcReports, RecordingEntry
+from cellstorm_lib.pipeline.steps import check_positions
+from cellstorm_lib.pipeline.verdict import BranchFindings
+from cellstorm_lib.report.drawing import figure_png
+from cellstorm_lib.report.picture import Picture, preview_png
+from cellstorm_lib.report.verdict import answer_of, strips_figure
+from cellstorm_lib.tables import Localizations
+from cellstorm_lib.video.read import open_recording
+
+STACK = dg.AssetKey("denoised_stack")
+
+
+class DenoiseForm(dg.Config):
+    """By which network the frames are denoised."""
+
+    model: str = CHAMPION
+    device: str = "auto"
+
+
+def network_of(project: Project, model: str = CHAMPION, *, device: str = "auto") -> Network:
+    """Return a network ready to work, by the name a person or a setting gives it."""
+    found = checkpoint_path(model, project)
+    denoiser = Denoiser(read_checkpoint(found.path), device=device)
+    return Network(denoiser=denoiser, label=found.label)
+
+
+def stack_of(project: Project, partition: str) -> Path:
+    """Return where the denoised stack of a recording is kept."""
+    return project.assets_folder / "denoised_stack" / f"{partition}.ome.tif"
+
+
+@dg.asset(
+    partitions_def=RECORDINGS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"tiff", "pytorch"},
+    code_version="1",
+    io_manager_key="parquet",
+    deps=["champion_denoiser"],
+)
+def denoised_stack(
+    context: dg.AssetExecutionContext,
+    config: DenoiseForm,
+    recording: RecordingEntry,
+    project: ProjectResource,
+) -> dg.MaterializeResult[DenoiseReport]:
+    """The film as the champion network sees it: the light of molecules, without background."""
+    home = project.project()
+    path = stack_of(home, context.partition_key)
+    with said_plainly():
+        network = network_of(home, config.model, device=config.device)
+        told = denoise_recording(
+            source_of(recording, project),
+            recording.calibration,
+            network,
+            path,
+            pixel_size_nm=recording.pixel_size_nm,
+        )
+    return dg.MaterializeResult(
+        value=told,
+        metadata={
+            **as_metadata(told),
+            "stack": dg.MetadataValue.path(str(path)),
+            "unlike the training film": "\n".join(told.remarks) or "no",
+            "a frame, as filmed": _frame(source_of(recording, project), recording, "film"),
+            "a frame, denoised": _frame(open_recording(path), recording, "denoised"),
+        },
+        data_version=dg.DataVersion(f"{recording.facts.digest[:16]}-{told.model_digest[:16]}"),
+    )
+
+
+def _frame(source: object, recording: RecordingEntry, title: str) -> dg.MetadataValue:
+    """Return the frame in the middle of a recording as a picture."""
+    frames = source.frame_range  # type: ignore[attr-defined]
+    middle = (frames.start + frames.stop) // 2
+    chunk = next(iter(source.part(middle, middle + 1).chunks(1)))  # type: ignore[attr-defined]
+    shown = Picture(
+        values=chunk.frames[0],
+        pixel_nm=recording.pixel_size_nm,
+        colours="grey",
+        is_sparse=False,
+    )
+    return picture(preview_png(shown), title)
+
+
+@dg.asset(
+    partitions_def=RECORDINGS,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"parquet"},
+    code_version="1",
+    io_manager_key="parquet",
+    ins={
+        f"{branch}_{asset}": dg.AssetIn([branch, asset])
+        for branch in ("raw", "denoised")
+        for asset in ("spots", "localizations", "frc_report")
+    },
+)
+def verdict(
+    context: dg.AssetExecutionContext,
+    project: ProjectResource,
+    recording: RecordingEntry,
+    denoised_stack: DenoiseReport,
+    raw_spots: Localizations,
+    raw_localizations: Localizations,
+    raw_frc_report: FrcReports,
+    denoised_spots: Localizations,
+    denoised_localizations: Localizations,
+    denoised_frc_report: FrcReports,
+) -> dg.MaterializeResult[JudgedRecording]:
+    """Whether to use the raw or the denoised branch of this recording, and why."""
+    with said_plainly():
+        judged = judge_recording(
+            BranchFindings(
+                spots=raw_spots,
+                frc=raw_frc_report.chosen,
+                checks=check_positions(raw_localizations),
+            ),
+            BranchFindings(
+                spots=denoised_spots,
+                frc=denoised_frc_report.chosen,
+                checks=check_positions(denoised_localizations),
+            ),
+            denoised_stack,
+            film=source_of(recording, project),
+            calibration=recording.calibration,
+            stack=stack_of(project.project(), context.partition_key),
+        )
+    found = judged.verdict
+    assert found is not None
+    rows = [tuple(asdict(evidence).values()) for evidence in found.evidence]
+    shown = {
+        f"only {strips.branch}": picture(figure_png(strips_figure(strips), width_px=900), "spots")
+        for strips in judged.strips
+        if len(strips)
+    }
+    return dg.MaterializeResult(
+        value=judged,
+        metadata={
+            "verdict": answer_of(found),
+            "reason": found.reason,
+            "model": found.model,
+            "evidence": table(("compared", "raw", "denoised", "speaks for", "how"), rows),
+            "found in both": found.common,
+            "only raw": found.only_raw,
+            "only denoised": found.only_denoised,
+            **shown,
+        },
+    )
+
+
+DENOISING_ASSETS = (denoised_stack, verdict)

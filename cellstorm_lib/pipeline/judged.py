@@ -1,0 +1,69 @@
+"""The verdict of a recording together with what it shows of the spots in dispute."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.evaluate.agreement import compare_tables
+from cellstorm_lib.pipeline.choice import calibration_for
+from cellstorm_lib.pipeline.denoise import DenoiseReport
+from cellstorm_lib.pipeline.result import Verdict
+from cellstorm_lib.pipeline.strips import SpotStrips, cut_strips
+from cellstorm_lib.pipeline.verdict import BranchFindings, judge
+from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.video.read import open_recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JudgedRecording:
+    """Which branch of a recording to use, and spots that one branch alone has.
+
+    Attributes
+    ----------
+    verdict : Verdict or None
+        None when there is only one branch.
+    strips : tuple of SpotStrips
+        For the raw and for the denoised branch.
+    """
+
+    verdict: Verdict | None = None
+    strips: tuple[SpotStrips, ...] = ()
+
+
+def judge_recording(
+    raw: BranchFindings,
+    denoised: BranchFindings,
+    told: DenoiseReport,
+    *,
+    film: FrameSource,
+    calibration: CameraCalibration,
+    stack: Path,
+) -> JudgedRecording:
+    """Judge both branches of a recording and cut out some spots that one of them alone has.
+
+    Parameters
+    ----------
+    raw, denoised : BranchFindings
+        What was found.
+    told : DenoiseReport
+        By which network, and whether it knows film like this.
+    film : FrameSource
+        The recording.
+    calibration : CameraCalibration
+        Its camera.
+    stack : Path
+        The denoised stack.
+    """
+    agreement = compare_tables(raw.spots, denoised.spots)
+    light = open_recording(stack)
+    frames = {
+        "raw": (film, calibration),
+        "denoised": (light, calibration_for(light, None)[0]),
+    }
+    return JudgedRecording(
+        verdict=judge(raw, denoised, agreement=agreement, model=told.model, remarks=told.remarks),
+        strips=(
+            cut_strips("raw", raw.spots, agreement.only_first, **frames),
+            cut_strips("denoised", denoised.spots, agreement.only_second, **frames),
+        ),
+    )

@@ -1,0 +1,94 @@
+"""A served project and a headless browser: what the pictures and the tests of the page share."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+]  # fmt: skip
+_STARTED_S, _STOPPED_S = 120.0, 60.0
+
+
+def find_chromium() -> str | None:
+    """Return the browser on this machine; None when there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@contextmanager
+def opened_page(playwright: object, *, width_px: int, height_px: int) -> Iterator[Page]:
+    """Open an empty page in a headless browser."""
+    browser = playwright.chromium.launch(executable_path=find_chromium(), args=_FLAGS)
+    try:
+        yield browser.new_page(viewport={"width": width_px, "height": height_px})
+    finally:
+        browser.close()
+
+
+@contextmanager
+def served(home: Path) -> Iterator[str]:
+    """Run `cellstorm ui` for a project and yield the address of the Dagster page."""
+    port, mlflow_port = _free_ports()
+    server = subprocess.Popen(
+        [sys.executable, "-c", "from cellstorm_assets.commands import main; main()",
+         "ui", "--port", str(port), "--mlflow-port", str(mlflow_port)],
+        env={**os.environ, "CELLSTORM_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_up(server, address)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(_STOPPED_S)
+
+
+def show_asset(page: Page, address: str, asset: str, partition: str) -> None:
+    """Go to one partition of an asset and wait for its metadata."""
+    page.goto(f"{address}/assets/{asset}?view=partitions&partition={partition}")
+    page.get_by_text("Latest materialization").first.wait_for(timeout=60_000)
+    page.get_by_text("path", exact=True).or_(page.get_by_text("[Show Markdown]")).first.wait_for(
+        timeout=60_000
+    )
+
+
+def open_picture(page: Page, name: str) -> dict[str, float]:
+    """Open the picture that stands under a name in an asset's metadata; return its size in px."""
+    row = page.get_by_role("row").filter(has=page.get_by_text(name, exact=True)).first
+    row.get_by_text("[Show Markdown]").first.click()
+    picture = page.locator("img[src^='data:image/png']").first
+    picture.wait_for(timeout=30_000)
+    size = "image => ({width: image.naturalWidth, height: image.naturalHeight})"
+    return picture.evaluate(size)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
+def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
+    deadline = time.monotonic() + _STARTED_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/server_info", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise RuntimeError(f"{address} does not answer; see server-logs in the project's folder")
