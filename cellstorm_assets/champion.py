@@ -56,10 +56,11 @@ class Contest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Championship:
-    """All contests, and who is champion after them."""
+    """All contests, and who is champion after them, with the digest of its weights."""
 
     before: str
     after: str
+    weights_digest: str
     contests: tuple[Contest, ...]
 
 
@@ -184,9 +185,16 @@ def hold_championship(
         reason = f"{decision.reason}; compared with {before}"
         if decision.is_better:
             crown(project, entry.version, reason)
-            return Championship(before=before, after=entry.label, contests=tuple(contests))
+            return Championship(
+                before=before,
+                after=entry.label,
+                weights_digest=str(rows["weights_digest"].iloc[0]),
+                contests=tuple(contests),
+            )
         tag_version(project, entry.version, {DECISION: f"refused: {reason}"})
-    return Championship(before=before, after=before, contests=tuple(contests))
+    return Championship(
+        before=before, after=before, weights_digest=digest, contests=tuple(contests)
+    )
 
 
 def _incumbent(project: Project) -> tuple[str, str]:

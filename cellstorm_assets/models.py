@@ -189,6 +189,7 @@ def champion_denoiser(
                 ]
             ),
         },
+        data_version=dg.DataVersion(held.weights_digest[:16] or held.after),
     )
 
 

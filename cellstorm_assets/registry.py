@@ -236,15 +236,15 @@ def _version(number: int, project: Project) -> FoundModel:
 
 def _of_run(run_id: str, project: Project, *, label: str = "") -> FoundModel:
     """Return the weights that a run keeps."""
+    tracking = Tracking.of(project)
+    label = label or f"MLflow run {run_id}"
+    if not tracking.exists:
+        raise CheckpointError(f"there is no {label}, for nothing is written down in MLflow yet")
+    _ = tracking.client()
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    tracking = Tracking.of(project)
-    label = label or f"MLflow run {run_id}"
     try:
-        if not tracking.exists:
-            raise MlflowException("nothing is written down in MLflow yet")
-        _ = tracking.client()
         path = Path(
             download_artifacts(run_id=run_id, artifact_path=WEIGHTS, tracking_uri=tracking.uri)
         )

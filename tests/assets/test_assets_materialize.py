@@ -8,17 +8,22 @@ import pandas as pd
 import pytest
 
 from cellstorm_assets.definitions import build_defs, defs
+from cellstorm_assets.denoising import network_of, stack_of
 from cellstorm_assets.project import Project, add_recording, find_project, recording_key
+from cellstorm_assets.registry import SHIPPED, SHIPPED_LABEL
 from cellstorm_lib.camera import read_calibration, write_calibration
+from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.pipeline.choice import RecordingChoice
+from cellstorm_lib.pipeline.judged import JudgedRecording
 from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.simulate.record import SimulatedRecording
-from cellstorm_lib.tables import read_localizations
+from cellstorm_lib.tables import Localizations, read_localizations
 from cellstorm_lib.video.read import open_recording
 
+BRANCH = ("spots", "drift", "localizations", "super_resolution", "frc_report")
 GROUP_KEYS = {
-    "recording", "frame_facts", "widefield", "raw/spots", "raw/drift", "raw/localizations",
-    "raw/super_resolution", "raw/frc_report", "recording_report",
+    "recording", "frame_facts", "widefield", "denoised_stack", "verdict", "recording_report",
+    *(f"{branch}/{asset}" for branch in ("raw", "denoised") for asset in BRANCH),
 }  # fmt: skip
 CAMERA_CHECKS = {"bright_light_is_linear", "measured_not_stated"}
 CHECKS = {"frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed"}
@@ -110,12 +115,32 @@ def test_assets_and_the_bare_pipeline_give_the_same_table(
         tmp_path,
         camera=read_calibration(film.camera),
         pixel_size_nm=100.0,
-    ).branches["raw"]
-    folder = lab.project.assets_folder / "raw"
+        network=network_of(lab.project),
+    )
     key = next(iter(lab.instance.get_dynamic_partitions("recording")))
-    for name, table in (("spots", bare.spots), ("localizations", bare.localizations)):
-        stored = read_localizations(folder / name / f"{key}.parquet")
-        pd.testing.assert_frame_equal(stored.data, table.data, check_exact=True)
+    for branch in bare.branches.values():
+        folder = lab.project.assets_folder / branch.name
+        for name, table in (("spots", branch.spots), ("localizations", branch.localizations)):
+            stored = read_localizations(folder / name / f"{key}.parquet")
+            pd.testing.assert_frame_equal(stored.data, table.data, check_exact=True)
+    judged: JudgedRecording = run.asset_value("verdict")
+    assert judged.verdict == bare.verdict
+    stack = open_recording(stack_of(lab.project, key))
+    assert stack.facts.is_denoised
+    assert stack.facts.frame_count == 300
+    assert stack.facts.pixel_size_nm == pytest.approx(100.0)
+
+
+def test_spots_of_denoised_frames_say_by_which_network_and_from_which_film(
+    lab: Lab, run: dg.ExecuteInProcessResult, film: SimulatedRecording
+) -> None:
+    spots: Localizations = run.asset_value(["denoised", "spots"])
+    raw: Localizations = run.asset_value(["raw", "spots"])
+    assert spots.provenance["model"] == SHIPPED_LABEL
+    assert spots.provenance["model_digest"] == digest_of_file(SHIPPED)
+    assert spots.provenance["recording_digest"] == raw.provenance["source_digest"]
+    assert spots.field == raw.field
+    assert set(spots.data["frames_since_key"]) > {0}
 
 
 def test_the_report_and_the_pictures_are_files_people_can_open(
@@ -125,7 +150,9 @@ def test_the_report_and_the_pictures_are_files_people_can_open(
     page = next((folder / "recording_report").glob("*.html")).read_text(encoding="utf-8")
     assert page.lstrip().lower().startswith("<!doctype html>")
     assert "movie.mp4" in page
-    for picture in (folder / "widefield", folder / "raw" / "super_resolution"):
+    assert 'id="verdict"' in page
+    images = [folder / branch / "super_resolution" for branch in ("raw", "denoised")]
+    for picture in (folder / "widefield", *images):
         png = next(picture.glob("*.png")).read_bytes()
         assert png.startswith(b"\x89PNG")
         assert next(picture.glob("*.tif")).stat().st_size > 1000

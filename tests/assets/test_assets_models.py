@@ -96,6 +96,7 @@ def test_the_best_version_takes_the_place_of_the_shipped_network(
     table, _ = score_versions(trained.project, "tiny")
     held = hold_championship([table], trained.project)
     assert (held.before, held.after) == (registry.SHIPPED_LABEL, f"{MODEL}/2")
+    assert held.weights_digest == trained.versions[1].weights_digest
     assert champion(trained.project) == [2]
     (_, two) = registered_versions(trained.project)
     assert two.tags[DECISION].startswith("became champion: F1 +0.1000 +- 0.0100 on 2 films")
@@ -110,6 +111,7 @@ def test_a_champion_stays_when_nobody_is_better(
     hold_championship([table], trained.project)
     again = hold_championship([table], trained.project)
     assert (again.before, again.after) == (f"{MODEL}/2", f"{MODEL}/2")
+    assert again.weights_digest == trained.versions[1].weights_digest
     assert champion(trained.project) == [2]
     (one, _) = registered_versions(trained.project)
     assert one.tags[DECISION].startswith("refused: F1 -0.2000")

@@ -11,6 +11,7 @@ from PIL import Image
 from cellstorm_assets.commands import main
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import read_localizations
+from cellstorm_lib.video.read import open_recording
 
 
 class Ran:
@@ -219,8 +220,35 @@ def test_process_takes_a_recording_to_its_report(
               "--out", out, "--json")  # fmt: skip
     assert ran.code == 0, ran.err
     assert Path(str(ran.figures["report"])).is_file()
-    assert (out / "raw" / "super_resolution.png").is_file()
-    assert "network" in ran.out
+    assert set(ran.figures) >= {"raw", "denoised", "verdict"}
+    assert ran.figures["verdict"]["use"] in {"raw", "denoised", "cannot tell"}
+    for branch in ("raw", "denoised"):
+        assert (out / branch / "super_resolution.png").is_file()
+    assert open_recording(out / "denoised_stack.ome.tif").facts.is_denoised
+    assert (out / "verdict.parquet").is_file()
+
+
+def test_process_without_the_network_leaves_one_branch(
+    run, film: SimulatedRecording, tmp_path: Path
+) -> None:
+    ran = run("process", film.movie, "--camera", film.camera, "--pixel-size-nm", 100,
+              "--no-denoise", "--out", tmp_path / "raw only", "--json")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "denoised" not in ran.figures
+    assert ran.figures["verdict"] is None
+    assert not (tmp_path / "raw only" / "denoised_stack.ome.tif").exists()
+
+
+def test_process_refuses_a_network_that_is_none_before_anything_is_written(
+    run, film: SimulatedRecording, tmp_path: Path
+) -> None:
+    pickle = tmp_path / "net.pth"
+    pickle.write_bytes(b"\x80\x04K\x01.")
+    ran = run("process", film.movie, "--pixel-size-nm", 100, "--model", pickle,
+              "--out", tmp_path / "result")  # fmt: skip
+    assert ran.code == 2
+    assert "net.pth is no checkpoint" in ran.err
+    assert not (tmp_path / "result").exists()
 
 
 def test_simulate_films_a_scene_file(run, tmp_path: Path) -> None:
