@@ -14,6 +14,11 @@ NAMES = (
     "display",
     "fidelity",
     "denoiser_quality",
+    "calibration",
+    "estimate",
+    "flat_field",
+    "dark",
+    "dyes",
 )
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def traces_e(dye: str, first_blink: str, frame_count: int):
 def told(name: str, values, source: float) -> None:
     """Print a mean with its standard error beside the source."""
     mean, error = np.mean(values), np.std(values) / np.sqrt(len(values))
-    print(f"  {name}: {mean:.5g} +- {error:.2g}, source {source:g} ({(mean - source) / error:+.1f} s.e.)")  # fmt: skip
+    off = (mean - source) / error
+    print(f"  {name}: {mean:.5g} +- {error:.2g}, source {source:g} ({off:+.1f} s.e.)")
 
 
 def main() -> None:

@@ -1,11 +1,10 @@
-"""The camera estimated from one ordinary recording after a real encoder, of which every number is known.
+"""The camera estimated from one encoded recording of which every number is known.
 
 Blinking spots on an even or uneven background, made with plain numpy: each recording has a new
 camera, sample and encoding. An interval that does not hold the truth is a lie; one that does must
 say by its width, and by the words of its source, how little is known.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -75,8 +74,12 @@ def one(strength, seed: int) -> dict[str, object]:
 def report(title: str, rows: list) -> None:
     """Print coverage, width and error of the gain."""
     holds = {
-        name: np.array([r["found"].intervals[name][0] <= r["camera"][name] <= r["found"].intervals[name][1]
-                        for r in rows])
+        name: np.array(
+            [
+                r["found"].intervals[name][0] <= r["camera"][name] <= r["found"].intervals[name][1]
+                for r in rows
+            ]
+        )
         for name in NUMBERS
     }
     assumed = np.array([r["found"].source.startswith("estimated:") for r in rows])
@@ -91,11 +94,6 @@ def report(title: str, rows: list) -> None:
         f"measured that hold {holds[NUMBERS[0]][~assumed].mean() if len(known) else np.nan:.0%}",
         flush=True,
     )
-    if "-v" in sys.argv:
-        for r, a in zip(rows, assumed, strict=True):
-            f = r["found"]
-            print("   ", {k: round(v, 2) for k, v in r["camera"].items()}, f.source,
-                  round(f.gain_e_per_adu, 2), round(f.offset_adu, 1), f.intervals)
 
 
 def main() -> None:

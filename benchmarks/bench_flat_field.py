@@ -4,7 +4,6 @@ Series and recordings are made here with plain numpy; the videos pass through a 
 """
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,9 @@ def light_of(rng):
 
 def exposed(camera, expected_e, response, rng):
     """Return one frame of a camera."""
-    electrons = rng.poisson(expected_e * response) + rng.normal(0, camera.read_noise_e, (SIDE_PX,) * 2)
+    electrons = rng.poisson(expected_e * response) + rng.normal(
+        0, camera.read_noise_e, (SIDE_PX,) * 2
+    )
     adu = np.rint(camera.offset_adu + electrons / camera.gain_e_per_adu)
     return np.clip(adu, 0, 2**camera.bit_depth - 1).astype(camera_type(camera))
 

@@ -31,6 +31,8 @@ _SCIENTIFIC_OFFSET_ADU, _SCIENTIFIC_GAIN = 100.0, 0.5
 _USUAL_READ_NOISE_E = 1.2
 #: What a camera may have where nothing tells: the interval of the gain must allow for it.
 _HIGH_READ_NOISE_E = 8.0
+#: What a phone may have where a codec took the noise.
+_HIGH_ASSUMED_NOISE_E = 4.8
 #: Relative standard error of the slope above which the line says nothing.
 _WORST_ERROR = 0.35
 #: Below this evenness of the noise a codec has taken too much of it.
@@ -153,9 +155,7 @@ def _from_background(facts: RecordingFacts, levels: NoiseLevels) -> _Guess:
     light_adu = max(median_adu - offset_adu, 1.0)
     read_noise_e = 0.0
     gain = light_adu / variance
-    # all light, no offset, and the highest read noise
-    root = np.sqrt(median_adu**2 + 4 * variance * _HIGH_READ_NOISE_E**2)
-    highest = max(float(median_adu + root) / (2 * variance), 1.5 * gain)
+    highest = max(_highest_gain(levels, _HIGH_READ_NOISE_E), 1.5 * gain)
     return _Guess(
         offset_adu=offset_adu,
         gain=gain,
@@ -177,16 +177,23 @@ def _assumed(facts: RecordingFacts, levels: NoiseLevels | None, reason: str) -> 
     offset_adu = max(min(usual * scale, dark_adu), min(_black_level(facts), dark_adu))
     highest = 10.0 * gain / scale
     if levels is not None and levels.background_variance_adu2 > _LEAST_VARIANCE_ADU2:
-        highest = max(levels.median_adu / levels.background_variance_adu2, 2.0 * gain / scale)
+        highest = max(_highest_gain(levels, _HIGH_ASSUMED_NOISE_E), 2.0 * gain / scale)
     return _Guess(
         offset_adu=offset_adu,
         gain=gain / scale,
         read_noise_e=_USUAL_READ_NOISE_E,
         offset_range=(0.0, max(dark_adu, offset_adu)),
         gain_range=(0.1 * gain / scale, highest),
-        read_noise_range=(0.0, 4.0 * _USUAL_READ_NOISE_E),
+        read_noise_range=(0.0, _HIGH_ASSUMED_NOISE_E),
         assumed=f"gain assumed to be {gain / scale:.2g}, {reason}",
     )
+
+
+def _highest_gain(levels: NoiseLevels, read_noise_e: float) -> float:
+    """Return the gain at which all of the level is light, and the rest of the noise read noise."""
+    variance, median_adu = levels.background_variance_adu2, levels.median_adu
+    root = np.sqrt(median_adu**2 + 4.0 * variance * read_noise_e**2)
+    return float(median_adu + root) / (2.0 * variance)
 
 
 def _black_level(facts: RecordingFacts) -> float:

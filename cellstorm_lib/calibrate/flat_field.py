@@ -281,10 +281,11 @@ def _flat_field(
 
 def _offset_adu(calibration: CameraCalibration, facts: RecordingFacts) -> Floats | float:
     """Return the offset of each pixel of the region when there is a map of it, else of all."""
-    maps = calibration.cropped(facts.roi).maps
+    maps = calibration.maps
     if maps is None or maps.offset_adu is None:
         return calibration.offset_adu
-    return maps.offset_adu.astype(np.float64)
+    of_region = maps if maps.shape == _shape(facts) else maps.cropped(facts.roi)
+    return np.asarray(of_region.offset_adu, np.float64)
 
 
 def _offset_error_adu(calibration: CameraCalibration, facts: RecordingFacts) -> float:

@@ -20,7 +20,7 @@ def dark_remarks(dark: PixelStatistics, noise: DarkNoise, is_good: Mask) -> Iter
         )
     bad = np.count_nonzero(~is_good)
     if bad:
-        yield f"{dark.name}: {bad} pixels ({bad / is_good.size:.2%}) are hot or noisy and left out"
+        yield f"{dark.name}: {_pixels(int(bad), is_good.size)} hot or noisy and left out"
     chance = np.sqrt(noise.total_variance_adu2 / is_good.size)
     change = float(np.ptp(dark.frame_means_adu)) - 10.0 * chance
     if change > _NOTABLE_LEVEL_CHANGE_ADU:
@@ -35,6 +35,11 @@ def outlier_remarks(series: PixelStatistics, is_outlier: Mask, below_adu: Floats
     count = np.count_nonzero(is_outlier & (series.pooled_mean_adu < below_adu))
     if count:
         yield (
-            f"{series.name}: {count} pixels ({count / is_outlier.size:.2%}) vary unlike others of "
-            "the same signal and are left out"
+            f"{series.name}: {_pixels(int(count), is_outlier.size)} left out, varying unlike "
+            "others of the same signal"
         )
+
+
+def _pixels(count: int, total: int) -> str:
+    """Return how many pixels are something."""
+    return "1 pixel is" if count == 1 else f"{count} pixels ({count / total:.2%}) are"

@@ -12,7 +12,11 @@ from cellstorm_lib.calibrate.linear_range import Bend, find_bend, saturation_lev
 from cellstorm_lib.calibrate.pixel_statistics import Floats, PixelStatistics
 from cellstorm_lib.calibrate.plane_remarks import dark_remarks, outlier_remarks
 from cellstorm_lib.calibrate.response_spread import measure_response_spread
-from cellstorm_lib.calibrate.steadiness import measure_shaking, measure_steadiness
+from cellstorm_lib.calibrate.steadiness import (
+    measure_shaking,
+    measure_steadiness,
+    neighbour_correlation,
+)
 from cellstorm_lib.calibrate.transfer_bins import (
     Mask,
     TransferBins,
@@ -30,6 +34,8 @@ _WORST_SLOPE_ERROR = 0.2
 #: Shares of a series' pixels that may change, and of its variance that may come from movement.
 _MOST_MOVING, _MOST_SHAKING = 0.005, 0.01
 _NOTABLE_LIGHT_CHANGE = 0.005
+#: A correlation of 0.05 with all four neighbours is about a tenth of the variance smoothed away.
+_MOST_CORRELATION = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,7 +102,8 @@ def measure_plane(
     Raises
     ------
     CalibrationError
-        When an object moves or shakes, or the bright series are not brighter than the dark one.
+        When an object moves or shakes, the noise was smoothed, or the bright series are not
+        brighter than the dark one.
     """
     is_good = is_usual(dark.pooled_mean_adu) & is_usual(np.cbrt(dark.pooled_variance_adu2))
     noise = measure_dark_noise(dark, is_good=is_good)
@@ -119,6 +126,7 @@ def measure_plane(
     for series, good, is_still in zip(bright, usable, steady, strict=True):
         remarks += outlier_remarks(series, is_still & ~good, mean_dark + safe_adu)
         _refuse_shaking(series, mean_dark, good & ~is_seam, safe_adu)
+        _refuse_smoothed(series, good & ~is_seam & (series.pooled_mean_adu < mean_dark + safe_adu))
     spread = measure_response_spread(
         bright, dark, mean_dark, is_good=usable, is_seam=is_seam, below_adu=safe_adu
     )
@@ -223,6 +231,18 @@ def _refuse_shaking(
         raise CalibrationError(
             f"the object in {series.name} moves by {shaking.displacement_px:.2g} pixels RMS, which "
             f"adds {shaking.share:.1%} to the variance; fix camera and object, or defocus more"
+        )
+
+
+def _refuse_smoothed(series: PixelStatistics, is_good: Mask) -> None:
+    """Raise when the noise of neighbours goes together."""
+    along_x, along_y = neighbour_correlation(series, is_good=is_good)
+    if max(abs(along_x), abs(along_y)) > _MOST_CORRELATION:
+        raise CalibrationError(
+            f"the camera cannot be calibrated from {series.name}, because the noise of "
+            f"neighbouring pixels goes together (correlation {along_x:.2f} in a row, {along_y:.2f} "
+            "in a column), so it was smoothed and no longer counts electrons; record raw frames, "
+            "or switch denoising and sharpening off"
         )
 
 

@@ -86,11 +86,16 @@ def mismatches(calibration: CameraCalibration, facts: RecordingFacts) -> tuple[s
         found.append(
             f"{name} has {strengths[0]:.3g} bit/px, {camera} was calibrated at {strengths[1]:.3g}"
         )
-    if calibration.bit_depth != facts.bit_depth:
+    if calibration.bit_depth != facts.bit_depth and not _is_in_larger_words(calibration, facts):
         found.append(
             f"{name} has {facts.bit_depth}-bit grey values, {camera} {calibration.bit_depth}-bit"
         )
     return tuple(f"{sentence}; photon numbers may be off." for sentence in found)
+
+
+def _is_in_larger_words(calibration: CameraCalibration, facts: RecordingFacts) -> bool:
+    """Return whether a stack keeps a camera's 9 to 15 bits in words of 16, as stacks do."""
+    return not facts.is_video and facts.bit_depth == 16 and 8 < calibration.bit_depth < 16
 
 
 def _ratio(first: float | None, second: float | None) -> float:

@@ -121,6 +121,37 @@ def measure_shaking(
     )
 
 
+def neighbour_correlation(series: PixelStatistics, *, is_good: Mask) -> tuple[float, float]:
+    """Return how far the noise of neighbours goes together, in a row and in a column.
+
+    Shot noise and read noise of neighbours have nothing in common; what has was smoothed after
+    it was made, so that its variance no longer counts electrons.
+
+    Parameters
+    ----------
+    series : PixelStatistics
+        Of a picture that does not move.
+    is_good : (Y, X) bool
+        Pixels to use.
+
+    Returns
+    -------
+    (float, float)
+        Correlation along x and along y; 0 within five standard errors of chance.
+    """
+    found = []
+    deviation = np.sqrt(series.pooled_variance_adu2)
+    for axis in (1, 0):
+        pair = is_good & np.roll(is_good, -1, axis=axis)
+        pair[(slice(None), -1) if axis == 1 else -1] = False
+        both = deviation[pair] * np.roll(deviation, -1, axis=axis)[pair]
+        covariance = series.neighbour_covariance_adu2[1 - axis][pair]
+        share = float((covariance / np.maximum(both, 1e-12)).mean()) if pair.any() else 0.0
+        chance = 1.0 / np.sqrt(max(np.count_nonzero(pair) * series.freedom, 1.0))
+        found.append(share if abs(share) > _CERTAIN * chance else 0.0)
+    return found[0], found[1]
+
+
 def _less_its_line(values: Floats, signal: Floats, index: Indices) -> Floats:
     """Return what of the values a straight line in the signal, bin by bin, does not explain.
 

@@ -40,8 +40,6 @@ class BarcodeReading:
         Contrast of the weakest cell of both strips as a share of the median one.
     overlap : (N,) float64
         Share of another frame in the exposure, ``(1 - weakest_cell) / 2``.
-    contrast : (N,) float64
-        Median contrast of the cells, 0 to 1.
     is_torn : (N,) bool
         Both strips are right by themselves, but show different numbers.
     mark : (N,) int64
@@ -51,7 +49,6 @@ class BarcodeReading:
     number: npt.NDArray[np.int64]
     weakest_cell: npt.NDArray[np.float64]
     overlap: npt.NDArray[np.float64]
-    contrast: npt.NDArray[np.float64]
     is_torn: npt.NDArray[np.bool_]
     mark: npt.NDArray[np.int64]
 
@@ -109,7 +106,6 @@ def read_barcodes(cells: npt.NDArray[np.floating], mark: int) -> BarcodeReading:
         number=np.where(is_right.all(axis=1) & is_same & is_strong, numbers[:, 0], -1),
         weakest_cell=weakest.astype(np.float64),
         overlap=(0.5 * (1.0 - np.minimum(weakest, 1.0))).astype(np.float64),
-        contrast=median.astype(np.float64),
         is_torn=is_right.all(axis=1) & ~is_same,
         mark=np.where(is_same & is_seen & is_strong, found_marks[:, 0], -1),
     )

@@ -83,7 +83,7 @@ def unevenly_lit(seed: int, *, frames: int = 64, spots: int = 20) -> tuple[Array
         at_y, at_x = rng.uniform(0, SIDE, (2, spots))
         rows, columns = (np.exp(-0.5 * ((pixel - at[:, None]) / 1.3) ** 2) for at in (at_y, at_x))
         bright = 1500 / (2 * np.pi * 1.3**2) * light[at_y.astype(int), at_x.astype(int)]
-        frame += (bright[:, None] * rows).T @ columns
+        np.add(frame, (bright[:, None] * rows).T @ columns, out=frame)
     adu = rng.poisson(expected_e) + rng.normal(0, CAMERA.read_noise_e, expected_e.shape)
     frames_adu = np.rint(CAMERA.offset_adu + adu / CAMERA.gain_e_per_adu).astype(np.uint16)
     return ArraySource(frames_adu, name="cell.tif"), light

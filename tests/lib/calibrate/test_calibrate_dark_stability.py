@@ -96,15 +96,26 @@ def test_the_dark_scene_shows_the_figure_of_the_paper(tmp_path):
     assert int(np.argmax(np.abs(folded.mean_adu))) in (0, 1, 20)
 
 
-@pytest.mark.parametrize("qp", [16, 40])
+@pytest.mark.parametrize("qp", [16, 24, 32, 40])
 def test_a_constant_quantiser_makes_no_periodic_step(tmp_path, qp):
-    found = filmed(tmp_path / "dark.mp4", count=200, qp=qp)
+    found = filmed(tmp_path / "dark.mp4", count=200, qp=qp, ip_ratio=1.0)
     assert found.period_s is None
     assert found.period_frames is None
     assert found.step_adu is None
     assert found.is_period_of_keys is None
     assert "no periodic step" in found.reason
     assert found.reason.endswith("though every 21 frames there is a key frame")
+
+
+def test_a_step_of_key_frames_coded_more_finely_is_really_there(tmp_path):
+    # x264 takes its "constant" QP less 3 for key frames: at 24 they round the noise otherwise
+    found = filmed(tmp_path / "dark.mp4", count=200, qp=24, ip_ratio=1.4)
+    assert_steps_are_those_of_keys(found, gop=21)
+    rest = found.mean_adu - found.level_adu
+    keys, others = rest[found.is_key], rest[~found.is_key]
+    error = np.hypot(keys.std() / np.sqrt(len(keys)), others.std() / np.sqrt(len(others)))
+    assert abs(keys.mean() - others.mean()) > 8 * error
+    assert found.step_adu == pytest.approx(abs(keys.mean() - others.mean()), abs=0.05)
 
 
 def test_the_real_dark_clip_has_no_periodic_step():
@@ -193,6 +204,15 @@ def test_tainted_frames_are_left_out():
 def test_few_frames_are_refused():
     with pytest.raises(CalibrationError, match=r"array has 23 sound frames, but at least 24 are"):
         measure_dark_stability(ArraySource(dark(23)))
+
+
+def test_a_block_that_a_coarse_codec_left_of_the_noise_is_no_light():
+    frames = np.full((48, 128, 128), 4, np.uint8)
+    frames[24, 40:44, 60:64] = 11
+    assert measure_dark_stability(ArraySource(frames, name="dark.mp4")).decay == "none"
+    frames[::4, 40:44, 60:64] = 11
+    with pytest.raises(CalibrationError, match="is not dark: around x = 60, y = 40"):
+        measure_dark_stability(ArraySource(frames, name="dark.mp4"))
 
 
 def test_lit_recordings_are_refused():

@@ -6,6 +6,9 @@ from scipy import ndimage
 from transfer_series import P9, SCMOS, Sensor, defocused
 
 from cellstorm_lib.calibrate.photon_transfer import measure_photon_transfer
+from cellstorm_lib.calibrate.pixel_statistics import read_statistics
+from cellstorm_lib.calibrate.planes import planes_of
+from cellstorm_lib.calibrate.steadiness import neighbour_correlation
 from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.video.array import ArraySource
 
@@ -38,7 +41,7 @@ def test_hot_and_telegraph_pixels_and_cosmic_particles_change_nothing():
     result = measured(ArraySource(bright, name="bright"), ArraySource(dark, name="dark"))
     assert_within_aims(result.calibration, P9)
     assert any("hot or noisy and left out" in text for text in result.remarks)
-    assert any("vary unlike others of the same signal" in text for text in result.remarks)
+    assert any("varying unlike others of the same signal" in text for text in result.remarks)
 
 
 def test_a_changing_lamp_is_taken_out_and_reported():
@@ -114,3 +117,32 @@ def test_dark_frames_whose_noise_was_smoothed_do_not_bend_the_line():
     result = measured(sensor.source(defocused(96, 1000)), ArraySource(smoothed, name="dark"))
     assert result.calibration.gain_e_per_adu == pytest.approx(SCMOS.gain_e_per_adu, rel=0.03)
     assert any("does not lie on the line of the bright ones" in text for text in result.remarks)
+
+
+@pytest.mark.parametrize("sigma_px", [(0.0, 0.45, 0.0), (0.0, 0.45, 0.45)])
+def test_noise_that_was_smoothed_gives_a_reason_and_no_number(sigma_px):
+    sensor = Sensor(SCMOS, 11, side=96)
+    bright = sensor.frames(defocused(96, 1000)).astype(float)
+    smoothed = ndimage.gaussian_filter(bright, sigma_px).round()
+    series = ArraySource(smoothed.astype(np.uint16), name="smoothed")
+    with pytest.raises(
+        CalibrationError,
+        match=r"cannot be calibrated from smoothed, because the noise of neighbouring pixels goes",
+    ):
+        measured(series, sensor.dark())
+
+
+def test_neighbours_of_a_sensor_have_nothing_in_common_whatever_the_lamp_does():
+    rng = np.random.default_rng(12)
+    lamp = 1 + 0.1 * np.sin(np.arange(100) / 5) + rng.normal(0, 0.05, 100)
+    sensor = Sensor(SCMOS, 13)
+    source = sensor.source(defocused(64, 3000), lamp=lamp)
+    grey = read_statistics(source, planes=planes_of(source.facts, most_pixels=None))["grey"]
+    assert neighbour_correlation(grey, is_good=np.ones((64, 64), bool)) == (0.0, 0.0)
+    blurred = ndimage.uniform_filter1d(sensor.frames(500.0).astype(float), 3, axis=2).round()
+    source = ArraySource(blurred.astype(np.uint16))
+    grey = read_statistics(source, planes=planes_of(source.facts, most_pixels=None))["grey"]
+    along_x, along_y = neighbour_correlation(grey, is_good=np.ones((64, 64), bool))
+    # three of three neighbours' values are shared by two of three; 64 x 63 pairs, 96 each
+    assert along_x == pytest.approx(2 / 3, abs=0.02)
+    assert along_y == 0.0

@@ -12,6 +12,9 @@ from cellstorm_lib.pairs.simulated import (
     pairs_of_scene,
     simulated_pairs,
 )
+from cellstorm_lib.simulate.cameras import PhoneSettings
+from cellstorm_lib.simulate.codec import CodecSettings
+from cellstorm_lib.simulate.sensor import vignetting
 
 #: A rate below 1 kbit/s is none for the encoder.
 RANGES = SceneRanges(bits_per_px=(0.05, 0.8))
@@ -41,6 +44,28 @@ def test_light_is_what_the_film_shows_above_its_background() -> None:
     assert np.corrcoef(film_e.ravel(), light_e.ravel())[0, 1] > 0.8
     shifted = np.corrcoef(np.roll(film_e, 1, axis=2).ravel(), light_e.ravel())[0, 1]
     assert shifted < np.corrcoef(film_e.ravel(), light_e.ravel())[0, 1]
+
+
+def test_light_is_that_which_reaches_the_corners() -> None:
+    scene = random_scene(1, seed=3, side_px=64, frame_count=4, ranges=RANGES)
+    sensor = scene.camera.sensor
+    even = replace(scene.camera, sensor=replace(sensor, corner_share=1.0))
+    dark = replace(scene.camera, sensor=replace(sensor, corner_share=0.4))
+    light, less = (
+        pairs_of_scene(replace(scene, camera=camera), split="train").light_e[0].astype(float)
+        for camera in (even, dark)
+    )
+    is_lit = light > 1.0
+    share = less[is_lit] / light[is_lit]
+    expected = np.broadcast_to(vignetting(dark.sensor, (64, 64)), light.shape)[is_lit]
+    np.testing.assert_allclose(share, expected, rtol=2e-3)  # half precision
+
+
+def test_all_scenes_can_be_filmed_by_one_phone() -> None:
+    phone = PhoneSettings(codec=CodecSettings(bits_per_px=0.4))
+    pairs = simulated_pairs(SETTINGS, ranges=RANGES, phone=phone)
+    assert len(set(pairs.gain_e_per_adu.tolist())) == 1
+    assert len({clip.tobytes() for clip in pairs.filmed}) == len(pairs)
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -35,6 +35,32 @@ def test_a_dye_has_the_figures_of_its_source(name):
     assert abs(found - unbleached) < 4 * np.sqrt(unbleached * (1 - unbleached) / 6000) + 0.005
 
 
+@pytest.mark.parametrize("name", list(MEASURED))
+def test_what_a_dye_does_is_what_its_source_measured(name):
+    photons, duty_cycle, blinks, _ = MEASURED[name]
+    dye = blinking_from({"dye": name})
+    count = 3000
+    on = draw_blinks(count, duration_s=1e6, settings=dye, rng=np.random.default_rng(2))
+    is_new = np.append(True, np.diff(on.molecule) > 0)
+    at = np.flatnonzero(is_new)
+    lit_s = np.add.reduceat(on.end_s - on.start_s, at)
+    gap_s = np.append(np.inf, on.start_s[1:] - on.end_s[:-1])
+    # dark times of 50 s and more: the short state of 5 ms is over within 50 ms
+    seen = np.add.reduceat((is_new | (gap_s > 0.05)).astype(float), at)
+    # geometric numbers of exponential blinks
+    assert abs(seen.mean() - blinks) < 4.5 * blinks / np.sqrt(count) + 0.005 * blinks
+    detected = 0.92 * dye.photons_per_s * lit_s.sum() / seen.sum()
+    assert abs(detected / photons - 1) < 4.5 / np.sqrt(seen.sum()) + 0.005
+    # a ratio of two lengths of about `seen` independent terms each
+    last = np.append(at[1:] - 1, len(on.end_s) - 1)
+    dark_count = seen.sum() - len(at)
+    dark_s = ((on.end_s[last] - on.start_s[at]).sum() - lit_s.sum()) / dark_count
+    on_s = lit_s.sum() / seen.sum()
+    # the source counts a dark time to every blink but the last
+    share = on_s / (on_s + dark_s * (blinks - 1) / blinks)
+    assert abs(share / duty_cycle - 1) < 4.5 * np.sqrt(2 / dark_count) + 0.01
+
+
 def test_every_dye_reads_and_bears_its_name():
     assert set(dye_names()) == set(MEASURED)
     for name in dye_names():
