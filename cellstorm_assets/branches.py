@@ -14,10 +14,9 @@ from cellstorm_assets.recordings import GROUP, OWNERS, source_of
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.localize import LocalizeReport
-from cellstorm_lib.pipeline.denoise import DenoiseReport
-from cellstorm_lib.pipeline.process import find_denoised_spots, find_spots
-from cellstorm_lib.pipeline.result import FrcReports, RecordingEntry
+from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEntry
 from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.steps import (
     check_positions,
     check_resolution,

@@ -92,7 +92,7 @@ def localize(
     from cellstorm_assets.summary import false_spots_text
     from cellstorm_lib.export.formats import require_ending, write_table
     from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
-    from cellstorm_lib.pipeline.process import find_spots
+    from cellstorm_lib.pipeline.spots import find_spots
     from cellstorm_lib.video.read import open_recording
 
     require_ending(out)

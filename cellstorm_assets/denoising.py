@@ -1,7 +1,10 @@
 """The recordings group, second part: frames without noise, and whether to trust them."""
 
+# ruff: noqa: PLC0415 - PyTorch takes more than a second to import; only those wait who need it.
+
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -11,20 +14,19 @@ from cellstorm_assets.project import Project
 from cellstorm_assets.recordings import GROUP, OWNERS, source_of
 from cellstorm_assets.registry import CHAMPION, checkpoint_path
 from cellstorm_assets.resources import ProjectResource
-from cellstorm_lib.gan.checkpoint import read_checkpoint
-from cellstorm_lib.gan.denoiser import Denoiser
-from cellstorm_lib.pipeline.denoise import DenoiseReport, Network, denoise_recording
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
-from cellstorm_lib.pipeline.result import FrcReports, RecordingEntry
+from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEntry
 from cellstorm_lib.pipeline.steps import check_positions
 from cellstorm_lib.pipeline.verdict import BranchFindings
+from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.report.drawing import figure_png
 from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.report.verdict import answer_of, strips_figure
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.read import open_recording
 
-STACK = dg.AssetKey("denoised_stack")
+if TYPE_CHECKING:
+    from cellstorm_lib.pipeline.denoise import Network
 
 
 class DenoiseForm(dg.Config):
@@ -34,8 +36,12 @@ class DenoiseForm(dg.Config):
     device: str = "auto"
 
 
-def network_of(project: Project, model: str = CHAMPION, *, device: str = "auto") -> Network:
+def network_of(project: Project, model: str = CHAMPION, *, device: str = "auto") -> "Network":
     """Return a network ready to work, by the name a person or a setting gives it."""
+    from cellstorm_lib.gan.checkpoint import read_checkpoint
+    from cellstorm_lib.gan.denoiser import Denoiser
+    from cellstorm_lib.pipeline.denoise import Network
+
     found = checkpoint_path(model, project)
     denoiser = Denoiser(read_checkpoint(found.path), device=device)
     return Network(denoiser=denoiser, label=found.label)
@@ -62,6 +68,8 @@ def denoised_stack(
     project: ProjectResource,
 ) -> dg.MaterializeResult[DenoiseReport]:
     """The film as the champion network sees it: the light of molecules, without background."""
+    from cellstorm_lib.pipeline.denoise import denoise_recording
+
     home = project.project()
     path = stack_of(home, context.partition_key)
     with said_plainly():
@@ -86,11 +94,11 @@ def denoised_stack(
     )
 
 
-def _frame(source: object, recording: RecordingEntry, title: str) -> dg.MetadataValue:
+def _frame(source: FrameSource, recording: RecordingEntry, title: str) -> dg.MetadataValue:
     """Return the frame in the middle of a recording as a picture."""
-    frames = source.frame_range  # type: ignore[attr-defined]
+    frames = source.frame_range
     middle = (frames.start + frames.stop) // 2
-    chunk = next(iter(source.part(middle, middle + 1).chunks(1)))  # type: ignore[attr-defined]
+    chunk = next(iter(source.part(middle, middle + 1).chunks(1)))
     shown = Picture(
         values=chunk.frames[0],
         pixel_nm=recording.pixel_size_nm,

@@ -12,6 +12,7 @@ from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.domain import domain_remarks
+from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.steps import Progress
 from cellstorm_lib.recording import FrameChunk, FrameSource, LossSummary, RecordingFacts
 from cellstorm_lib.video.tiff import write_stack
@@ -32,32 +33,6 @@ class Network:
 
     denoiser: Denoiser
     label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DenoiseReport:
-    """What was denoised, by what, and how far to trust it.
-
-    Attributes
-    ----------
-    frames : int
-        Frames in the stack; a frame that was lost in the recording is black.
-    model, model_digest : str
-        The network, and the SHA-256 of its file.
-    engine : str
-        What computed it.
-    remarks : tuple of str
-        In what the recording differs from the film the network was trained on.
-    frames_per_second : float
-        Frames over elapsed time, reading and writing included.
-    """
-
-    frames: int
-    model: str
-    model_digest: str
-    engine: str
-    remarks: tuple[str, ...]
-    frames_per_second: float
 
 
 def denoise_recording(

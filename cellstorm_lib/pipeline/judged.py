@@ -6,8 +6,7 @@ from pathlib import Path
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.evaluate.agreement import compare_tables
 from cellstorm_lib.pipeline.choice import calibration_for
-from cellstorm_lib.pipeline.denoise import DenoiseReport
-from cellstorm_lib.pipeline.result import Verdict
+from cellstorm_lib.pipeline.result import DenoiseReport, Verdict
 from cellstorm_lib.pipeline.strips import SpotStrips, cut_strips
 from cellstorm_lib.pipeline.verdict import BranchFindings, judge
 from cellstorm_lib.recording import FrameSource

@@ -1,18 +1,22 @@
 """One recording from file to resolution, without any server."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.files import digest_of
-from cellstorm_lib.localize.film_columns import with_columns_of_film
-from cellstorm_lib.localize.localize import LocalizeReport, localize
+from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
-from cellstorm_lib.pipeline.denoise import DenoiseReport, Network, denoise_recording
+from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
-from cellstorm_lib.pipeline.result import BranchResult, CheckOutcome, RecordingResult
+from cellstorm_lib.pipeline.result import (
+    BranchResult,
+    CheckOutcome,
+    DenoiseReport,
+    RecordingResult,
+)
 from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.steps import (
     Progress,
     check_loss,
@@ -29,7 +33,6 @@ from cellstorm_lib.reconstruct.render import render
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.refine.drift import estimate_drift
 from cellstorm_lib.tables import Localizations, write_localizations
-from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.tiff import write_image
 
 #: Called with the name of a step that begins; returns where its progress goes.
@@ -136,73 +139,6 @@ def denoised_branch(
         film, stack, told, pixel_size_nm, settings, progress=announce("localize denoised")
     )
     return refine_branch("denoised", spots, report, settings, announce)
-
-
-def find_denoised_spots(
-    film: FrameSource,
-    stack: Path,
-    told: DenoiseReport,
-    pixel_size_nm: float,
-    settings: PipelineSettings,
-    *,
-    progress: Progress | None = None,
-) -> tuple[Localizations, LocalizeReport]:
-    """Localize a denoised stack; what the film knows of its spots is added to the table.
-
-    Parameters
-    ----------
-    film : FrameSource
-        The recording that was denoised.
-    stack : Path
-        The stack.
-    told : DenoiseReport
-        By which network.
-    pixel_size_nm : float
-        Object-side pixel size.
-    settings : PipelineSettings
-        As for the raw branch.
-    progress : callable, optional
-        Called with frames done and frames in all.
-    """
-    source = open_recording(stack)
-    calibration, _ = calibration_for(source, None)
-    spots, report = find_spots(source, calibration, pixel_size_nm, settings, progress=progress)
-    field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)
-    described = with_columns_of_film(replace(spots, field=field), film)
-    origin = {
-        "model": told.model,
-        "model_digest": told.model_digest,
-        "recording": film.facts.name,
-        "recording_digest": film.facts.digest,
-    }
-    return described.with_provenance(**origin), report
-
-
-def find_spots(
-    source: FrameSource,
-    calibration: CameraCalibration,
-    pixel_size_nm: float,
-    settings: PipelineSettings,
-    *,
-    progress: Progress | None = None,
-) -> tuple[Localizations, LocalizeReport]:
-    """Localize a recording and note in the table where it comes from."""
-    spots, report = localize(
-        source,
-        calibration,
-        pixel_size_nm=pixel_size_nm,
-        settings=settings.localize,
-        progress=progress,
-    )
-    origin = {
-        "source": source.facts.name,
-        "source_digest": source.facts.digest,
-        "calibration": calibration.plain(),
-        "calibration_digest": calibration.digest,
-        "settings": asdict(settings.localize),
-        "settings_digest": digest_of(settings.localize),
-    }
-    return spots.with_provenance(**origin), report
 
 
 def refine_branch(

@@ -154,6 +154,32 @@ class BranchResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DenoiseReport:
+    """What was denoised, by what, and how far to trust it.
+
+    Attributes
+    ----------
+    frames : int
+        Frames in the stack; a frame that was lost in the recording is black.
+    model, model_digest : str
+        The network, and the SHA-256 of its file.
+    engine : str
+        What computed it.
+    remarks : tuple of str
+        In what the recording differs from the film the network was trained on.
+    frames_per_second : float
+        Frames over elapsed time, reading and writing included.
+    """
+
+    frames: int
+    model: str
+    model_digest: str
+    engine: str
+    remarks: tuple[str, ...]
+    frames_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One thing in which the two branches were compared.
 

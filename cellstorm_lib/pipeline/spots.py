@@ -1,0 +1,83 @@
+"""Spots of a recording, found in its frames as filmed or denoised."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.files import digest_of
+from cellstorm_lib.localize.film_columns import with_columns_of_film
+from cellstorm_lib.localize.localize import LocalizeReport, localize
+from cellstorm_lib.pipeline.choice import calibration_for
+from cellstorm_lib.pipeline.result import DenoiseReport
+from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.pipeline.steps import Progress
+from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.tables import Localizations
+from cellstorm_lib.video.read import open_recording
+
+
+def find_spots(
+    source: FrameSource,
+    calibration: CameraCalibration,
+    pixel_size_nm: float,
+    settings: PipelineSettings,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Localizations, LocalizeReport]:
+    """Localize a recording and note in the table where it comes from."""
+    spots, report = localize(
+        source,
+        calibration,
+        pixel_size_nm=pixel_size_nm,
+        settings=settings.localize,
+        progress=progress,
+    )
+    origin = {
+        "source": source.facts.name,
+        "source_digest": source.facts.digest,
+        "calibration": calibration.plain(),
+        "calibration_digest": calibration.digest,
+        "settings": asdict(settings.localize),
+        "settings_digest": digest_of(settings.localize),
+    }
+    return spots.with_provenance(**origin), report
+
+
+def find_denoised_spots(
+    film: FrameSource,
+    stack: Path,
+    told: DenoiseReport,
+    pixel_size_nm: float,
+    settings: PipelineSettings,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Localizations, LocalizeReport]:
+    """Localize a denoised stack; what the film knows of its spots is added to the table.
+
+    Parameters
+    ----------
+    film : FrameSource
+        The recording that was denoised.
+    stack : Path
+        The stack.
+    told : DenoiseReport
+        By which network.
+    pixel_size_nm : float
+        Object-side pixel size.
+    settings : PipelineSettings
+        As for the raw branch.
+    progress : callable, optional
+        Called with frames done and frames in all.
+    """
+    source = open_recording(stack)
+    calibration, _ = calibration_for(source, None)
+    spots, report = find_spots(source, calibration, pixel_size_nm, settings, progress=progress)
+    field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)
+    described = with_columns_of_film(replace(spots, field=field), film)
+    origin = {
+        "model": told.model,
+        "model_digest": told.model_digest,
+        "recording": film.facts.name,
+        "recording_digest": film.facts.digest,
+    }
+    return described.with_provenance(**origin), report
