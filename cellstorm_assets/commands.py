@@ -7,6 +7,7 @@ import click
 
 from cellstorm_assets import (
     commands_camera,
+    commands_denoise,
     commands_frames,
     commands_project,
     commands_tables,
@@ -32,6 +33,7 @@ def cellstorm() -> None:
 for group in (
     commands_project,
     commands_camera,
+    commands_denoise,
     commands_frames,
     commands_tables,
     commands_train,

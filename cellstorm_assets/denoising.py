@@ -36,14 +36,25 @@ class DenoiseForm(dg.Config):
     device: str = "auto"
 
 
-def network_of(project: Project, model: str = CHAMPION, *, device: str = "auto") -> "Network":
+def network_of(
+    project: Project,
+    model: str = CHAMPION,
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    is_gated: bool = True,
+) -> "Network":
     """Return a network ready to work, by the name a person or a setting gives it."""
     from cellstorm_lib.gan.checkpoint import read_checkpoint
     from cellstorm_lib.gan.denoiser import Denoiser
+    from cellstorm_lib.gan.gate import GateSettings
     from cellstorm_lib.pipeline.denoise import Network
 
     found = checkpoint_path(model, project)
-    denoiser = Denoiser(read_checkpoint(found.path), device=device)
+    gate = GateSettings() if is_gated else None
+    denoiser = Denoiser(
+        read_checkpoint(found.path), device=device, engine=engine, gate=gate, half_precision=True
+    )
     return Network(denoiser=denoiser, label=found.label)
 
 

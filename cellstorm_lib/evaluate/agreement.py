@@ -3,33 +3,52 @@
 Without a truth nobody can say of a single spot whether it is a molecule. But molecules sit on the
 structure that is seen throughout the recording, and false spots do not: of spots that only one of
 two tables has, the share that lies where others were found at other times tells how many are real.
+Where one table comes from frames that were made of the recording, its spots must show in the
+recording itself, too; what a network makes up at one place again and again does not. And as many
+of them must begin a blink as end one: afterimages only follow.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from cellstorm_lib.errors import TableError
-from cellstorm_lib.evaluate.match import match_localizations
+from cellstorm_lib.evaluate.match import Matches, match_localizations
+from cellstorm_lib.evaluate.support import (
+    Support,
+    block_edges,
+    count_echoes,
+    count_supports,
+    per_block,
+    places,
+)
 from cellstorm_lib.tables import Localizations
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Picks = npt.NDArray[np.int64]
 
 TOLERANCE_NM = 250.0
 #: Spots of one place count as independent when so many frames lie between them.
 APART_FRAMES = 50
-_RADII_PX = (0.5, 1.0, 2.0)
-#: The control: the same spots moved by so many pixels, in so many directions.
-_MOVED_PX, _MOVES = (4.0, 8.0), 8
-_FEWEST_COMMON = 60
-#: Standard deviations by which common spots must exceed their control before it tells anything.
+#: Fainter real spots, mostly beginnings and ends of a blink, speak neither for nor against the
+#: table that has them: denoised frames are not searched for them.
+FAINT_PHOTONS = 112.5
+#: Next to the edge a localizer may leave spots out for want of pixels.
+EDGE_PX = 4.0
+#: Real spots that one table alone has show at least so much of the light of common spots in the
+#: recording, each for its own photons; the codec took the rest.
+LEAST_SHOWN = 0.7
+_FEWEST_COMMON, _FEWEST_SHOWN = 60, 20
+#: With fewer, the first table takes the place of the common spots.
+_LEAST_COMMON_SHARE = 0.2
+#: Standard deviations by which spots must exceed their control before it tells anything.
 _CERTAIN = 5.0
-_MOST_BLOCKS, _RESAMPLES = 40, 400
-#: Larger sets are sampled: spots that are asked about, and spots that may support them.
-_MOST_ASKED, _MOST_SHARED, _ASKED_AT_ONCE = 8000, 200_000, 2000
+#: Afterimages count where more spots follow than precede by more than so many standard errors.
+_ECHO_ERRORS = 2.0
+_RESAMPLES = 400
 _INTERVAL = (2.5, 97.5)
 
 
@@ -40,6 +59,26 @@ class Range:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displacement:
+    """By how much the second table's common spots lie beside the first's, pixels.
+
+    Attributes
+    ----------
+    x_px, y_px : float
+        Medians of second minus first.
+    error_px : float
+        Standard error of either.
+    photons_ratio : float or None
+        Median of the photons of the second over those of the first.
+    """
+
+    x_px: float
+    y_px: float
+    error_px: float
+    photons_ratio: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,9 +94,14 @@ class Agreement:
     real_first, real_second : Range or None
         Share of these that is likely to be real; None when there are none, or when the
         recording does not tell.
+    shown_second : Range or None
+        Light that the recording shows of `only_second`, each for its photons, over the same of
+        the common spots; None when it was not asked for.
     gain : Range or None
         Jaccard index of the second table minus that of the first, the truth being all that is
         likely to be real in either; None when the recording does not tell.
+    displacement : Displacement or None
+        Of the common spots; None when there are too few.
     reason : str
         Why it does not tell; empty when it does.
     """
@@ -68,32 +112,86 @@ class Agreement:
     real_first: Range | None
     real_second: Range | None
     gain: Range | None
+    shown_second: Range | None = None
+    displacement: Displacement | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Support:
-    """Spots of one set by block: how many, how many supported, and how many of their control."""
+class _Shown:
+    """Light shown and photons claimed by block, of common spots and of the second table's own."""
 
+    both_e: Floats
+    both_photons: Floats
+    own_e: Floats
+    own_photons: Floats
+
+    def share(self, picks: Picks) -> Floats:
+        """Return how much the own spots show, over the same of common ones, by choice of blocks."""
+        own = self.own_e[picks].sum(axis=1) / np.maximum(self.own_photons[picks].sum(axis=1), 1.0)
+        both = self.both_e[picks].sum(axis=1) / np.maximum(
+            self.both_photons[picks].sum(axis=1), 1.0
+        )
+        return np.asarray(own / np.maximum(both, 1e-3))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Echoes:
+    """The second table's own spots by block: those that follow, that precede others, and all."""
+
+    follow: Floats
+    precede: Floats
     count: Floats
-    supported: Floats
-    control: Floats
 
-    def scaled(self, total: int) -> "_Support":
-        """Return it for as many spots as the sample stands for."""
-        factor = total / max(float(self.count.sum()), 1.0)
-        return _Support(self.count * factor, self.supported * factor, self.control * factor)
+    def others(self, picks: Picks) -> Floats:
+        """Return the share that is no afterimage, by choice of blocks."""
+        follow, precede, count = (
+            of[picks].sum(axis=1) for of in (self.follow, self.precede, self.count)
+        )
+        surely = follow - precede - _ECHO_ERRORS * np.sqrt(follow + precede)
+        return np.asarray(1.0 - np.maximum(surely, 0.0) / np.maximum(count, 1.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Own:
+    """Spots that one table alone has: bright and faint ones."""
+
+    bright: Support
+    faint: Support
+
+    @property
+    def total(self) -> float:
+        """How many there are."""
+        return float(self.bright.count.sum() + self.faint.count.sum())
+
+    def parts(
+        self, reference: Support, picks: Picks, most: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return bright real spots, faint real ones, and false ones, by choice of blocks."""
+        counts = [part.count[picks].sum(axis=1) for part in (self.bright, self.faint)]
+        bright, faint = (
+            np.minimum(_share(reference, part, picks), most) * count
+            for part, count in zip((self.bright, self.faint), counts, strict=True)
+        )
+        return bright, faint, counts[0] + counts[1] - bright - faint
 
 
 def compare_tables(
-    first: Localizations, second: Localizations, *, seed: int = 0, apart_frames: int = APART_FRAMES
+    first: Localizations,
+    second: Localizations,
+    *,
+    shown_e: Floats | None = None,
+    seed: int = 0,
+    apart_frames: int = APART_FRAMES,
 ) -> Agreement:
     """Compare two tables of spots, one row a spot and frame, of the same recording.
 
     Parameters
     ----------
     first, second : Localizations
-        Before merging; fields must be the same.
+        Before merging; fields must be the same. The first is of the recording as it is.
+    shown_e : (N,) float64, optional
+        Light that the recording shows at each spot of the second table, photoelectrons.
     seed : int
         Of the control's directions and of the bootstrap.
     apart_frames : int
@@ -114,176 +212,188 @@ def compare_tables(
     more than `apart_frames` frames before or after. Of common spots a share S is supported,
     of the same spots moved by 4 to 8 px a share C; of spots that one table alone has, s and c.
     (s - c) / (S - C) is the share that is real, if false spots lie anywhere in the neighbourhood
-    and real ones on the structure. The radius is that with the largest S - C. Intervals are
-    from a bootstrap over blocks of frames. Real spots that sit at places never seen again count
-    as false in both tables alike; copies of a molecule that stay in its place count as real.
+    and real ones on the structure. The radius is that with the largest S - C. With `shown_e`, no
+    larger share of the second table's own spots is real than shows light in the recording; nor is
+    the excess of those that follow a common spot at their place over those that precede one. Where
+    less than a fifth of the first table is common, the first table stands in for the common spots.
+    Intervals are from a bootstrap over blocks of frames. Spots within 4 px of the edge are left
+    out; real spots fainter than `FAINT_PHOTONS` (on the first table's scale) are not missed in
+    the other table. Real spots that sit at places never seen again count as false in both tables
+    alike; copies of a molecule that the codec leaves in its place count as real.
     """
-    if first.field.width_px != second.field.width_px or (
-        first.field.height_px != second.field.height_px
-    ):
-        raise TableError(
-            "tables of two different fields cannot be compared: "
-            f"{first.field.width_px} x {first.field.height_px} and "
-            f"{second.field.width_px} x {second.field.height_px} pixels"
-        )
+    _refuse_other_field(first, second)
     matches = match_localizations(first, second, TOLERANCE_NM)
     only_first, only_second = np.ones(len(first), bool), np.ones(len(second), bool)
     only_first[matches.localization], only_second[matches.emitter] = False, False
-    common = len(matches)
-
-    def untold(reason: str) -> Agreement:
-        return Agreement(
-            common=common, only_first=only_first, only_second=only_second,
-            real_first=None, real_second=None, gain=None, reason=reason,
-        )  # fmt: skip
-
-    if common < _FEWEST_COMMON:
-        return untold(f"only {common} spots are found in both, too few to show a structure")
+    own_rows = only_first & _is_inner(first), only_second & _is_inner(second)
+    common = matches.take(_is_inner(second)[matches.emitter])
+    moved = _displacement(first, second, common)
+    edges = block_edges(first.field.frame_count)
+    shown = _shown(second, shown_e, common.emitter, np.flatnonzero(own_rows[1]), edges)
     rng = np.random.default_rng(seed)
-    places = _places(second)
-    shared = places[matches.emitter]
-    sets = (shared, _places(first)[only_first], places[only_second])
-    supports = _best_supports(sets, shared, first, apart_frames, rng)
-    both, one, other = supports
-    excess = (both.supported - both.control).sum() / both.count.sum()
-    chance = float(np.sqrt(max(both.supported.sum(), 1.0))) / both.count.sum()
-    if excess < max(_CERTAIN * chance, 0.02):
-        return untold("the spots show no structure that is seen again at another time")
-    picks = rng.integers(len(both.count), size=(_RESAMPLES, len(both.count)))
-    whole = np.arange(len(both.count))[None]
-    gains = _gain(supports, picks)
-    return Agreement(
-        common=common,
+    picks = rng.integers(len(edges) + 1, size=(_RESAMPLES, len(edges) + 1))
+    found = Agreement(
+        common=len(matches),
         only_first=only_first,
         only_second=only_second,
-        real_first=_range(_real(both, one, whole), _real(both, one, picks))
-        if len(sets[1])
+        real_first=None,
+        real_second=None,
+        gain=None,
+        shown_second=None if shown is None else _range(shown.share, picks),
+        displacement=moved,
+    )
+    ratio = moved.photons_ratio if moved is not None and moved.photons_ratio else 1.0
+    at = places(first), places(second)
+    shared = at[1][common.emitter]
+    reference = shared
+    if len(shared) < max(_FEWEST_COMMON, _LEAST_COMMON_SHARE * _is_inner(first).sum()):
+        reference = at[0][_is_inner(first)]
+    few = f"only {len(matches)} spots are found in both, too few to show a structure"
+    if len(reference) < _FEWEST_COMMON:
+        return replace(found, reason=few)
+    parts = [
+        at[k][own_rows[k] & is_of_kind]
+        for k, is_faint in enumerate((_is_faint(first, 1.0), _is_faint(second, ratio)))
+        for is_of_kind in (~is_faint, is_faint)
+    ]
+    seen, *counts = count_supports([reference, *parts], reference, first, apart_frames, rng)
+    chance = float(np.sqrt(max(seen.supported.sum(), 1.0))) / seen.count.sum()
+    if seen.excess < max(_CERTAIN * chance, 0.02):
+        nothing = "the spots show no structure that is seen again at another time"
+        return replace(found, reason=few if len(matches) < _FEWEST_COMMON else nothing)
+    own = _Own(*counts[:2]), _Own(*counts[2:])
+    alone = at[1][own_rows[1]]
+    echoes = _Echoes(*count_echoes(alone, shared, edges), per_block(alone[:, 2], edges))
+    counted = _Counted(per_block(shared[:, 2], edges), seen, own, shown, echoes)
+    return replace(
+        found,
+        real_first=_range(lambda chosen: counted.real_shares(chosen)[0], picks)
+        if own[0].total
         else None,
-        real_second=(
-            _range(_real(both, other, whole), _real(both, other, picks)) if len(sets[2]) else None
-        ),
-        gain=_range(_gain(supports, whole), gains),
+        real_second=_range(lambda chosen: counted.real_shares(chosen)[1], picks)
+        if own[1].total
+        else None,
+        gain=_range(counted.gain, picks),
     )
 
 
-def _places(table: Localizations) -> Floats:
-    """Return x, y in pixels and frame, (N, 3)."""
-    size_nm = table.field.pixel_size_nm
-    return np.column_stack(
-        [
-            table.column("x_nm") / size_nm,
-            table.column("y_nm") / size_nm,
-            table.column("frame").astype(np.float64),
-        ]
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counted:
+    """Everything the comparison rests on, block by block of the recording."""
 
+    common: Floats
+    reference: Support
+    own: tuple[_Own, _Own]
+    shown: _Shown | None
+    echoes: _Echoes
 
-def _best_supports(
-    sets: tuple[Floats, Floats, Floats],
-    shared: Floats,
-    table: Localizations,
-    apart_frames: int,
-    rng: np.random.Generator,
-) -> tuple[_Support, _Support, _Support]:
-    """Return the support of all sets with the radius that tells most about the first."""
-    size_px = np.array([table.field.width_px, table.field.height_px], np.float64)
-    blocks = int(min(_MOST_BLOCKS, max(table.field.frame_count // 2, 2)))
-    edges = np.linspace(0, max(table.field.frame_count, 1), blocks + 1)[1:-1]
-    asked = [_sample(spots, _MOST_ASKED, rng) for spots in sets]
-    moved = [_moved(spots, size_px, rng) for spots in asked]
-    shared = _sample(shared, _MOST_SHARED, rng)
-    tree = cKDTree(shared[:, :2])
-    best: tuple[_Support, ...] = ()
-    most = -np.inf
-    for radius_px in _RADII_PX:
-        found = tuple(
-            _support(spots, control, tree, shared[:, 2], edges, radius_px, apart_frames)
-            for spots, control in zip(asked, moved, strict=True)
+    def real_shares(self, picks: Picks) -> tuple[Floats, Floats]:
+        """Return the share of either table's own spots that is real, by choice of blocks."""
+        one, other = (
+            (bright + faint) / np.maximum(bright + faint + false, 1.0)
+            for bright, faint, false in self._parts(picks)
         )
-        found = tuple(each.scaled(len(spots)) for each, spots in zip(found, sets, strict=True))
-        excess = float((found[0].supported - found[0].control).sum())
-        if excess > most:
-            most, best = excess, found
-    return best[0], best[1], best[2]
+        return one, other
+
+    def gain(self, picks: Picks) -> Floats:
+        """Return the Jaccard index of the second table less that of the first."""
+        common = self.common[picks].sum(axis=1)
+        parts = self._parts(picks)
+        truth = common + parts[0][0] + parts[1][0]
+        first, second = (
+            (common + bright) / np.maximum(truth + false, 1.0) for bright, _, false in parts
+        )
+        return np.asarray(second - first)
+
+    def _parts(self, picks: Picks) -> list[tuple[Floats, Floats, Floats]]:
+        """Return of either table's own spots the bright real, faint real, and false ones."""
+        most = self.echoes.others(picks)
+        if self.shown is not None:
+            most = np.clip(self.shown.share(picks) / LEAST_SHOWN, 0.0, most)
+        limits = np.ones(len(picks)), most
+        return [
+            own.parts(self.reference, picks, limit)
+            for own, limit in zip(self.own, limits, strict=True)
+        ]
 
 
-def _sample(spots: Floats, most: int, rng: np.random.Generator) -> Floats:
-    """Return at most so many of the spots, drawn by chance, in their order."""
-    if len(spots) <= most:
-        return spots
-    return spots[np.sort(rng.choice(len(spots), most, replace=False))]
+def _refuse_other_field(first: Localizations, second: Localizations) -> None:
+    """Raise when two tables are of different fields."""
+    one, other = first.field, second.field
+    if (one.width_px, one.height_px) != (other.width_px, other.height_px):
+        raise TableError(
+            "tables of two different fields cannot be compared: "
+            f"{one.width_px} x {one.height_px} and {other.width_px} x {other.height_px} pixels"
+        )
 
 
-def _moved(spots: Floats, size_px: Floats, rng: np.random.Generator) -> Floats:
-    """Return copies of spots moved in random directions, mirrored back into the field, (M N, 3)."""
-    copies = np.tile(spots, (_MOVES, 1))
-    angle = rng.uniform(0, 2 * np.pi, len(copies))
-    length = rng.uniform(*_MOVED_PX, len(copies))
-    copies[:, 0] += length * np.cos(angle)
-    copies[:, 1] += length * np.sin(angle)
-    copies[:, :2] = size_px - np.abs(size_px - np.abs(copies[:, :2]))
-    return copies
-
-
-def _support(
-    spots: Floats,
-    control: Floats,
-    tree: cKDTree,
-    shared_frame: Floats,
-    edges: Floats,
-    radius_px: float,
-    apart_frames: int,
-) -> _Support:
-    """Count spots, supported ones and supported ones of the control, block by block."""
-    count = len(edges) + 1
-
-    def supported(of: Floats) -> Floats:
-        """Return how many are supported in each block."""
-        if not len(of):
-            return np.zeros(count)
-        has = np.zeros(len(of), bool)
-        for start in range(0, len(of), _ASKED_AT_ONCE):
-            part = of[start : start + _ASKED_AT_ONCE]
-            near = cKDTree(part[:, :2]).sparse_distance_matrix(
-                tree, radius_px, output_type="ndarray"
-            )
-            apart = np.abs(shared_frame[near["j"]] - part[near["i"], 2]) > apart_frames
-            has[start + near["i"][apart]] = True
-        return np.bincount(np.digitize(of[has, 2], edges), minlength=count).astype(np.float64)
-
-    return _Support(
-        count=np.bincount(np.digitize(spots[:, 2], edges), minlength=count).astype(np.float64),
-        supported=supported(spots),
-        control=supported(control) / _MOVES,
+def _displacement(
+    first: Localizations, second: Localizations, matches: Matches
+) -> Displacement | None:
+    """Return how far common spots are apart, along either axis, and how their photons compare."""
+    if len(matches) < _FEWEST_COMMON:
+        return None
+    size_nm = first.field.pixel_size_nm
+    apart = (second.xy_nm[matches.emitter] - first.xy_nm[matches.localization]) / size_nm
+    middle = np.median(apart, axis=0)
+    # of a median, from the median absolute deviation of normal errors
+    spread = 1.4826 * np.median(np.abs(apart - middle), axis=0).max()
+    ratio = None
+    if "photons" in first and "photons" in second:
+        photons = (table.column("photons").astype(np.float64) for table in (first, second))
+        one, other = next(photons)[matches.localization], next(photons)[matches.emitter]
+        ratio = float(np.median(other / np.maximum(one, 1e-9)))
+    return Displacement(
+        x_px=float(middle[0]),
+        y_px=float(middle[1]),
+        error_px=float(np.sqrt(np.pi / 2 / len(matches)) * spread),
+        photons_ratio=ratio,
     )
 
 
-def _real(both: _Support, only: _Support, picks: npt.NDArray[np.int64]) -> Floats:
+def _is_inner(table: Localizations) -> Mask:
+    """Return which spots are far enough from the edge to be found by any localizer."""
+    field = table.field
+    xy_px = table.xy_nm / field.pixel_size_nm
+    size_px = np.array([field.width_px, field.height_px])
+    return np.asarray((np.minimum(xy_px, size_px - xy_px) >= EDGE_PX).all(axis=1))
+
+
+def _is_faint(table: Localizations, photons_ratio: float) -> Mask:
+    """Return which spots are fainter than is asked for; none of a table without photons."""
+    if "photons" not in table:
+        return np.zeros(len(table), bool)
+    return np.asarray(table.column("photons") < FAINT_PHOTONS * photons_ratio)
+
+
+def _shown(
+    second: Localizations, shown_e: Floats | None, common: Picks, own: Picks, edges: Floats
+) -> _Shown | None:
+    """Return what light a recording shows of common and own spots, by block."""
+    if shown_e is None or "photons" not in second or len(common) < _FEWEST_SHOWN or not len(own):
+        return None
+    frame = second.column("frame").astype(np.float64)
+    photons = second.column("photons").astype(np.float64)
+    sums = [
+        per_block(frame[rows], edges, weight[rows])
+        for rows in (common, own)
+        for weight in (shown_e, photons)
+    ]
+    return _Shown(*sums)
+
+
+def _share(reference: Support, only: Support, picks: Picks) -> Floats:
     """Return the share of a set that is real, for each choice of blocks."""
-    excess = (both.supported - both.control)[picks].sum(axis=1) / np.maximum(
-        both.count[picks].sum(axis=1), 1.0
-    )
-    own = (only.supported - only.control)[picks].sum(axis=1) / np.maximum(
-        only.count[picks].sum(axis=1), 1.0
+    excess, own = (
+        (of.supported - of.control)[picks].sum(axis=1)
+        / np.maximum(of.count[picks].sum(axis=1), 1.0)
+        for of in (reference, only)
     )
     return np.asarray(np.clip(own / np.maximum(excess, 1e-9), 0.0, 1.0))
 
 
-def _gain(supports: tuple[_Support, _Support, _Support], picks: npt.NDArray[np.int64]) -> Floats:
-    """Return the Jaccard index of the second table less that of the first, by choice of blocks."""
-    both, one, other = supports
-    common = both.count[picks].sum(axis=1)
-    counts = [only.count[picks].sum(axis=1) for only in (one, other)]
-    real = [_real(both, only, picks) * own for only, own in zip((one, other), counts, strict=True)]
-    truth = common + real[0] + real[1]
-    first, second = (
-        (common + own) / np.maximum(truth + count - own, 1.0)
-        for own, count in zip(real, counts, strict=True)
-    )
-    return np.asarray(second - first)
-
-
-def _range(value: Floats, resampled: Floats) -> Range:
-    """Return a number with the interval of its bootstrap."""
-    low, high = np.percentile(resampled, _INTERVAL)
-    return Range(value=float(value[0]), low=float(low), high=float(high))
+def _range(number: Callable[[Picks], Floats], picks: Picks) -> Range:
+    """Return a number of all blocks with the interval of its bootstrap over blocks."""
+    low, high = np.percentile(number(picks), _INTERVAL)
+    whole = np.arange(picks.shape[1])[None]
+    return Range(value=float(number(whole)[0]), low=float(low), high=float(high))

@@ -89,9 +89,10 @@ class BatchMaker:
             frames = slice(frame - recipe.frames // 2, frame + recipe.frames // 2 + 1)
             told = np.exp(rng.normal(0.0, recipe.camera_error)) if recipe.camera_error else 1.0
             gain = self._pairs.gain_e_per_adu[clip] * told / recipe.input_scale_e
-            one_film = (
-                self._pairs.filmed[clip, frames][:, *where] - self._pairs.offset_adu[clip]
-            ) * gain
+            black = self._pairs.offset_adu[clip]
+            if recipe.offset_error_e:
+                black += rng.normal(0.0, recipe.offset_error_e) / self._pairs.gain_e_per_adu[clip]
+            one_film = (self._pairs.filmed[clip, frames][:, *where] - black) * gain
             one_light = self._pairs.light_e[clip, frame][where] * (told / recipe.input_scale_e)
             film[sample], light[sample, 0] = _turned(one_film, one_light, int(rng.integers(8)))
         return Batch(film=torch.from_numpy(film), light=torch.from_numpy(light))

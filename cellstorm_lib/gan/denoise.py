@@ -1,17 +1,22 @@
 """A recording denoised: streamed frame by frame, in bounded memory, into a stack of photons."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import RecordingError
-from cellstorm_lib.gan.denoiser import Denoiser, Frames
+from cellstorm_lib.gan.denoiser import Denoised, Denoiser, Frames
 from cellstorm_lib.recording import FrameSource
 
 _CHUNK_PX = 1 << 21
+#: Read ahead, so that no thread ever waits for the file.
+_RUNS_PER_WORKER = 2
 _LEAST_SIDE_PX = 16
 
 
@@ -32,17 +37,31 @@ class DenoisedScale:
         return np.asarray(np.clip(np.rint(light_e / self.step_e), 0, 65535), np.uint16)
 
 
+@dataclass(slots=True, kw_only=True)
+class ActiveShare:
+    """How much of a recording held light: the mean over the frames denoised so far."""
+
+    frames: int = 0
+    share: float = 1.0
+
+    def add(self, frames: int, share: float) -> None:
+        """Take some more frames into account."""
+        self.share = (self.share * self.frames + share * frames) / (self.frames + frames)
+        self.frames += frames
+
+
 def denoised_chunks(
     source: FrameSource,
     calibration: CameraCalibration,
     denoiser: Denoiser,
     *,
     progress: Callable[[int, int], None] | None = None,
+    active: ActiveShare | None = None,
 ) -> Iterator[Frames]:
     """Yield the light of molecules in every frame of a recording, in order.
 
-    The first and the last frame stand in for the neighbours they lack. How many frames are held
-    at a time never changes the result.
+    The first and the last frame stand in for the neighbours they lack. Neither the number of
+    frames held at a time nor the number of threads ever changes the result.
 
     Parameters
     ----------
@@ -51,14 +70,17 @@ def denoised_chunks(
     calibration : CameraCalibration
         Its camera.
     denoiser : Denoiser
-        The network at work.
+        The network at work, on as many threads as its `workers`.
     progress : callable, optional
         Called with frames done and frames in all.
+    active : ActiveShare, optional
+        Where the share of active cells is noted.
 
     Yields
     ------
     (N, Y, X) float32
-        Photoelectrons of molecules, without background.
+        Photoelectrons of molecules, without background. With a flat field the network is shown
+        evenly lit frames; what it makes of them is weighted by the field again.
 
     Raises
     ------
@@ -72,23 +94,61 @@ def denoised_chunks(
             f"network needs at least {_LEAST_SIDE_PX} x {_LEAST_SIDE_PX}"
         )
     size = max(1, _CHUNK_PX // (roi.width_px * roi.height_px))
-    reach, done, total = denoiser.reach, 0, len(source.frame_range)
-    held: Frames | None = None
-    for chunk in source.chunks(size):
-        new = calibration.photoelectrons(chunk.frames)
-        first = np.repeat(new[:1], reach, axis=0)
-        held = np.concatenate([first, new] if held is None else [held, new])
-        if len(held) > 2 * reach:
-            made = denoiser.light(held, x_px=roi.x_px, y_px=roi.y_px)
-            yield made
-            done += len(made)
-            held = held[len(held) - 2 * reach :]
-            if progress is not None:
-                progress(done, total)
-    if held is None:
-        raise RecordingError(f"{source.facts.name} holds no frame that can be decoded")
-    if reach:
-        held = np.concatenate([held, np.repeat(held[-1:], reach, axis=0)])
-        yield denoiser.light(held, x_px=roi.x_px, y_px=roi.y_px)
+    done, total = 0, len(source.frame_range)
+    flat = _flat_field(calibration)
+
+    def work(frames: npt.NDArray[Any]) -> Denoised:
+        made = denoiser.denoised(
+            calibration.photoelectrons(frames) / flat,
+            x_px=roi.x_px,
+            y_px=roi.y_px,
+            pixel_noise_e=calibration.pixel_noise_e,
+        )
+        return replace(made, light_e=made.light_e * flat) if np.ndim(flat) else made
+
+    for made in _in_order(work, _runs(source, denoiser.reach, size), denoiser):
+        if active is not None:
+            active.add(len(made.light_e), made.active_share)
+        yield made.light_e
+        done += len(made.light_e)
         if progress is not None:
-            progress(total, total)
+            progress(done, total)
+    if not done:
+        raise RecordingError(f"{source.facts.name} holds no frame that can be decoded")
+
+
+def _runs(source: FrameSource, reach: int, size: int) -> Iterator[npt.NDArray[Any]]:
+    """Yield consecutive frames with the neighbours that are needed on both sides."""
+    held: npt.NDArray[Any] | None = None
+    for chunk in source.chunks(size):
+        first = np.repeat(chunk.frames[:1], reach, axis=0) if held is None else held
+        held = np.concatenate([first, chunk.frames])
+        if len(held) > 2 * reach:
+            yield held
+            held = held[len(held) - 2 * reach :]
+    if held is not None and reach:
+        yield np.concatenate([held, np.repeat(held[-1:], reach, axis=0)])
+
+
+def _in_order(
+    work: Callable[[npt.NDArray[Any]], Denoised],
+    runs: Iterator[npt.NDArray[Any]],
+    denoiser: Denoiser,
+) -> Iterator[Denoised]:
+    """Yield the results of runs in their order; only a few runs are held at a time."""
+    pending: deque[Future[Denoised]] = deque()
+    with ThreadPoolExecutor(denoiser.workers, initializer=denoiser.enter_thread) as pool:
+        for run in runs:
+            pending.append(pool.submit(work, run))
+            if len(pending) > _RUNS_PER_WORKER * denoiser.workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _flat_field(calibration: CameraCalibration) -> Frames | np.float32:
+    """Return the relative light at each pixel; 1 where it was not mapped."""
+    maps = calibration.maps
+    if maps is None or maps.relative_sensitivity is None:
+        return np.float32(1.0)
+    return maps.relative_sensitivity

@@ -1,15 +1,19 @@
 """A trained network at work: frames of photoelectrons in, the light of molecules out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
-from torch.nn import functional
 
 from cellstorm_lib.gan.checkpoint import Checkpoint
-from cellstorm_lib.gan.devices import device_named, half_precision
+from cellstorm_lib.gan.engines import engine_named
+from cellstorm_lib.gan.gate import GateSettings, active_cells, windows_over
+from cellstorm_lib.gan.patches import (
+    PATCH_PX,
+    TILE_PX,
+    compute_patches,
+    compute_whole,
+)
 from cellstorm_lib.gan.recipe import GRID_PX
 
 Frames = npt.NDArray[np.float32]
@@ -37,6 +41,27 @@ class Margin:
             bottom_px=-(shape[0] + top_px) % multiple_px,
         )
 
+    def put_around(self, frames: Frames) -> Frames:
+        """Return frames with their outermost pixels repeated."""
+        sides = ((0, 0), (self.top_px, self.bottom_px), (self.left_px, self.right_px))
+        return np.pad(frames, sides, mode="edge") if any(map(any, sides)) else frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Denoised:
+    """What a network made of some frames.
+
+    Attributes
+    ----------
+    light_e : (N, Y, X) float32
+        Photoelectrons of molecules, without background; 0 or more.
+    active_share : float
+        Share of the frames' cells of 8 x 8 pixels that were active; 1 without a gate.
+    """
+
+    light_e: Frames
+    active_share: float
+
 
 class Denoiser:
     """The network of a checkpoint, ready to work.
@@ -47,16 +72,43 @@ class Denoiser:
         Network and weights.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    engine : str
+        ``torch``, ``openvino``, ``openvino-int8`` or ``auto``, see `engine_named`.
+    gate : GateSettings, optional
+        Compute only where there is light; None computes every pixel. A U-Net, whose view has no
+        end, always computes every pixel.
+    workers : int, optional
+        Threads; by default as many as this process may use. Never changes the result.
+    half_precision : bool, optional
+        Whether to compute in bfloat16 where the processor is faster with it; by default as the
+        network was trained.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such device or engine here.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto") -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        engine: str = "torch",
+        gate: GateSettings | None = None,
+        workers: int | None = None,
+        half_precision: bool | None = None,
+    ) -> None:
         self.checkpoint = checkpoint
         self.recipe = checkpoint.recipe
-        self._device = device_named(device)
-        self._network: nn.Module = checkpoint.network().to(self._device)
-        if self.recipe.architecture == "lean":
-            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.engine = f"torch {torch.__version__} on {self._device.type}"
+        if half_precision is not None:
+            recipe = replace(checkpoint.recipe, half_precision=half_precision)
+            checkpoint = replace(checkpoint, recipe=recipe)
+        self._engine = engine_named(engine, checkpoint, device=device, workers=workers)
+        self._has_field = self.recipe.architecture == "lean"
+        self.gate = gate if self._has_field else None
+        self.engine = self._engine.label
+        self.workers = self._engine.workers
 
     @property
     def reach(self) -> int:
@@ -66,10 +118,22 @@ class Denoiser:
     @property
     def multiple_px(self) -> int:
         """Sides of what the network works on are multiples of this."""
-        return GRID_PX if self.recipe.architecture == "lean" else 2**self.recipe.depth
+        return GRID_PX if self._has_field else 2**self.recipe.depth
 
-    def light(self, frames_e: Frames, *, x_px: int = 0, y_px: int = 0) -> Frames:
-        """Return the light of molecules in frames that have their neighbours.
+    def enter_thread(self) -> None:
+        """Prepare a thread that will do nothing but denoise."""
+        self._engine.enter_thread()
+
+    def light(
+        self, frames_e: Frames, *, x_px: int = 0, y_px: int = 0, pixel_noise_e: float = 0.0
+    ) -> Frames:
+        """Return the light of molecules in frames that have their neighbours, see `denoised`."""
+        return self.denoised(frames_e, x_px=x_px, y_px=y_px, pixel_noise_e=pixel_noise_e).light_e
+
+    def denoised(
+        self, frames_e: Frames, *, x_px: int = 0, y_px: int = 0, pixel_noise_e: float = 0.0
+    ) -> Denoised:
+        """Denoise frames that have their neighbours, on the thread of the caller.
 
         Parameters
         ----------
@@ -77,26 +141,43 @@ class Denoiser:
             Consecutive frames, photoelectrons.
         x_px, y_px : int
             Pixel of the full frame at their corner.
-
-        Returns
-        -------
-        (N, Y, X) float32
-            Photoelectrons of molecules, without background; 0 or more.
+        pixel_noise_e : float
+            Noise of a pixel without light, electrons RMS; only the gate needs it.
         """
         height, width = frames_e.shape[1:]
         margin = Margin.around((height, width), x_px=x_px, y_px=y_px, multiple_px=self.multiple_px)
-        film = torch.from_numpy(frames_e).to(self._device) / self.recipe.input_scale_e
-        film = functional.pad(
-            film[None],
-            (margin.left_px, margin.right_px, margin.top_px, margin.bottom_px),
-            mode="replicate",
-        )[0]
-        windows = film.unfold(0, self.recipe.frames, 1).permute(0, 3, 1, 2)
-        with (
-            torch.inference_mode(),
-            half_precision(self._device, wanted=self.recipe.half_precision),
-        ):
-            made = torch.cat([self._network(window[None]).float() for window in windows])
-        light = made[:, 0, margin.top_px :, margin.left_px :][:, :height, :width]
-        light = light.clamp_min(0.0) * self.recipe.input_scale_e
-        return np.ascontiguousarray(light.cpu().numpy())
+        padded = margin.put_around(frames_e)
+        film = np.ascontiguousarray(padded / np.float32(self.recipe.input_scale_e))
+        made = np.zeros((len(film) - 2 * self.reach, *film.shape[1:]), np.float32)
+        share = 1.0
+        if self.gate is not None and min(film.shape[1:]) >= PATCH_PX:
+            share = self._compute_gated(self.gate, padded, film, made, pixel_noise_e)
+        else:
+            self._compute_whole(film, np.arange(len(made)), made)
+        light = made[:, margin.top_px :, margin.left_px :][:, :height, :width]
+        light = np.maximum(light, np.float32(0.0))
+        light *= np.float32(self.recipe.input_scale_e)
+        return Denoised(light_e=light, active_share=share)
+
+    def _compute_whole(self, film: Frames, numbers: npt.NDArray[np.int64], made: Frames) -> None:
+        """Compute every pixel of some frames."""
+        tile_px = TILE_PX if self._has_field else None
+        compute_whole(self._engine, film, self.recipe.frames, numbers, made, tile_px=tile_px)
+
+    def _compute_gated(
+        self, gate: GateSettings, frames_e: Frames, film: Frames, made: Frames, noise_e: float
+    ) -> float:
+        """Compute the active cells of frames, crowded frames in full; return the active share."""
+        shown = frames_e[self.reach : self.reach + len(made)]
+        active = np.stack([active_cells(frame_e, gate, pixel_noise_e=noise_e) for frame_e in shown])
+        shares = active.mean(axis=(1, 2))
+        self._compute_whole(film, np.flatnonzero(shares > gate.dense_share), made)
+        places = [
+            np.insert(windows_over(active[number]), 0, number, axis=1)
+            for number in np.flatnonzero(shares <= gate.dense_share)
+        ]
+        if places:
+            compute_patches(
+                self._engine, film, self.recipe.frames, np.concatenate(places), active, made
+            )
+        return float(shares.mean())

@@ -117,6 +117,14 @@ class UnetGenerator(nn.Module):
         return image
 
 
+def scale_light(network: nn.Module, factor: float) -> None:
+    """Make what a generator makes brighter by a factor, by way of its last layer."""
+    last = network.leave if isinstance(network, LeanGenerator) else network.up[-1]  # type: ignore[index]
+    with torch.no_grad():
+        for weights in last.parameters():  # type: ignore[union-attr]
+            weights.mul_(factor)
+
+
 def _doubled(image: Tensor) -> Tensor:
     """Return (B, C, Y, X) at twice the resolution, each pixel repeated."""
     return functional.interpolate(image, scale_factor=2.0, mode="nearest")

@@ -13,7 +13,7 @@ _RANGES = (
     (("steps", "batch", "first_filters", "depth"), 1, 10_000_000),
     (("learning_rate", "input_scale_e"), 1e-9, 1e6),
     (("share_with_light", "absolute_after", "averaging", "beta1"), 0, 1),
-    (("adversarial_weight", "pixel_weight", "camera_error"), 0, 1e9),
+    (("adversarial_weight", "pixel_weight", "camera_error", "offset_error_e"), 0, 1e9),
 )
 
 Loss = Literal["squared", "relative", "absolute"]
@@ -42,7 +42,7 @@ class Recipe:
         metadata={"about": "squared, squared relative to the light, or absolute difference"},
     )
     absolute_after: float = field(
-        default=1.0,
+        default=0.2,
         metadata={
             "about": "share of the steps after which the absolute difference takes over; at once "
             "it can end in an all-black picture"
@@ -73,6 +73,10 @@ class Recipe:
         default=0.15,
         metadata={"about": "spread of the gain that the network is told, for it is never exact"},
     )
+    offset_error_e: float = field(
+        default=1.5,
+        metadata={"about": "spread of the offset that it is told, photoelectrons"},
+    )
     half_precision: bool = field(
         default=True, metadata={"about": "bfloat16 where the processor is faster with it"}
     )
@@ -97,6 +101,15 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(),
     "demo": Recipe(name="demo", steps=900),
+    # begins with a trained network (train(start=...)) and pairs of one camera that is known
+    "fine-tune": Recipe(
+        name="fine-tune",
+        learning_rate=5e-4,
+        absolute_after=0.0,
+        steps=1000,
+        camera_error=0.05,
+        offset_error_e=0.5,
+    ),
     "paper": Recipe(
         # arXiv 1804.06244, Supplement C; the weights 2 and 1000 are those of its published code.
         name="paper",
@@ -117,6 +130,7 @@ RECIPES: Mapping[str, Recipe] = {
         crop_px=256,
         share_with_light=0.0,
         camera_error=0.0,
+        offset_error_e=0.0,
         half_precision=False,
     ),
 }

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +22,17 @@ from cellstorm_lib.gan.checkpoint import (
 )
 from cellstorm_lib.gan.devices import device_named, half_precision, thread_count
 from cellstorm_lib.gan.discriminator import PatchDiscriminator
+from cellstorm_lib.gan.generator import scale_light
 from cellstorm_lib.gan.losses import fooling_loss, pixel_loss, telling_loss
 from cellstorm_lib.gan.recipe import Recipe
 from cellstorm_lib.gan.resume import TrainingState, read_state, write_state
+from cellstorm_lib.gan.validation import ValidationSet
 from cellstorm_lib.pairs.pair_set import PairSet
 
 _VALIDATIONS = 20
-_VALIDATION_BATCHES = 8
 _WARM_UP_SHARE = 0.03
+#: A network is never made brighter by more than the inverse of this.
+_LEAST_SHOWN = 0.5
 #: After so many steps a network that makes less than this share of the light has collapsed.
 _COLLAPSE_STEP, _COLLAPSE_SHARE = 500, 0.1
 
@@ -47,9 +50,12 @@ class Progress:
     adversary_loss : float
         The same of the adversary; 0 without one.
     validation_loss : float
-        Mean square difference on pairs that are not trained on.
+        Mean difference on pairs that are not trained on, of the kind with which training ends.
     light_kept : float
         Light made / true light where molecules are, on the same pairs.
+    light_shown : float
+        The same of the pixels of molecules that the network shows at all. Networks of which a
+        checkpoint is made are made brighter by its inverse.
     """
 
     step: int
@@ -57,6 +63,7 @@ class Progress:
     adversary_loss: float
     validation_loss: float
     light_kept: float
+    light_shown: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,6 +81,7 @@ def train(
     *,
     out: Path | None = None,
     resume: bool = False,
+    start: Checkpoint | None = None,
     device: str = "auto",
     threads: int | None = None,
     report: Callable[[Progress], None] | None = None,
@@ -90,6 +98,8 @@ def train(
         Folder for ``best.safetensors``, ``last.safetensors`` and what is needed to resume.
     resume : bool
         Go on with what lies in `out`.
+    start : Checkpoint, optional
+        A network to fine-tune instead of an untrained one.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     threads : int, optional
@@ -100,13 +110,15 @@ def train(
     Raises
     ------
     CheckpointError
-        When the pairs are too small, nothing is there to resume, or the network collapsed to
-        black or to numbers that are not finite.
+        When the pairs are too small, nothing is there to resume, the network to start from is
+        another one than the recipe's, or it collapsed to black or to numbers that are not finite.
     """
     place = device_named(device)
     with thread_count(threads) as counted, torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         loop = _Loop(pairs, recipe, place, counted)
+        if start is not None:
+            loop.begin_with(start)
         if resume:
             loop.resume(_folder(out))
         while loop.step < recipe.steps:
@@ -140,9 +152,7 @@ class _Loop:
         self.facts = TrainingFacts(dataset_digest=pairs.digest, threads=threads, device=device.type)
         self.rng = np.random.default_rng(recipe.seed)
         self.samples = BatchMaker(training, recipe)
-        checking = BatchMaker(pairs.of_split("validation"), recipe)
-        fixed = np.random.default_rng(0)
-        self.validation = [checking.draw(fixed) for _ in range(_VALIDATION_BATCHES)]
+        self.validation = ValidationSet(pairs, recipe, device)
         self.generator = make_generator(recipe).to(device)
         self.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = deepcopy(self.generator)
@@ -155,6 +165,12 @@ class _Loop:
         self.adversary_losses: list[float] = []
         self.best = self.checkpoint()
         self.best_loss = math.inf
+
+    def begin_with(self, start: Checkpoint) -> None:
+        """Take over the weights of a trained network."""
+        begun = replace(start, recipe=self.recipe).network().state_dict()
+        self.generator.load_state_dict(begun)
+        self.averaged.load_state_dict(begun)
 
     def advance(self) -> None:
         """Take one step."""
@@ -209,21 +225,14 @@ class _Loop:
 
     def validate(self) -> Progress:
         """Look at pairs that are not trained on, and keep the network if it is the best."""
-        self.averaged.eval()
-        square, made_light, true_light = 0.0, 0.0, 0.0
-        with torch.no_grad():
-            for batch in map(self._on_device, self.validation):
-                with half_precision(self.device, wanted=self.recipe.half_precision):
-                    made = self.averaged(batch.film).float()
-                square += float(pixel_loss(made, batch.light, "squared"))
-                made_light += float((made * batch.light).sum())
-                true_light += float((batch.light**2).sum())
+        seen = self.validation.look(self.averaged)
         progress = Progress(
             step=self.step,
             loss=float(np.mean(self.losses or [math.nan])),
             adversary_loss=float(np.mean(self.adversary_losses or [0.0])),
-            validation_loss=square / len(self.validation),
-            light_kept=made_light / max(true_light, 1e-9),
+            validation_loss=seen.difference,
+            light_kept=seen.light_kept,
+            light_shown=seen.light_shown,
         )
         self.losses, self.adversary_losses = [], []
         self._refuse_collapse(progress)
@@ -247,7 +256,10 @@ class _Loop:
             )
 
     def checkpoint(self) -> Checkpoint:
-        """Return the averaged network as it is now."""
+        """Return the averaged network as it is now, as bright as its molecules should be."""
+        network = deepcopy(self.averaged)
+        if self.curve:
+            scale_light(network, 1.0 / max(self.curve[-1].light_shown, _LEAST_SHOWN))
         facts = TrainingFacts(
             dataset_digest=self.facts.dataset_digest,
             steps=self.step,
@@ -256,7 +268,7 @@ class _Loop:
         )
         return Checkpoint(
             recipe=self.recipe,
-            weights=weights_of(self.averaged),
+            weights=weights_of(network),
             domain=self.domain,
             facts=facts,
         )

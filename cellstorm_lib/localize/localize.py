@@ -5,7 +5,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,12 @@ from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CalibrationError, RecordingError, SettingsError
 from cellstorm_lib.localize.columns import Columns, columns_of_spots, table_of
 from cellstorm_lib.localize.copies import with_copy_ages
+from cellstorm_lib.localize.denoised import (
+    candidates_to_the_edge,
+    denoised_camera,
+    detect_denoised,
+    fit_denoised,
+)
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.detector import Detector, make_detector
 from cellstorm_lib.localize.fit import fit_candidates
@@ -165,11 +171,16 @@ def localize(
         raise SettingsError(f"pixel_size_nm must be above 0, got {pixel_size_nm}")
     if thread_count < 1:
         raise SettingsError(f"threads must be 1 or more, got {thread_count}")
+    if source.facts.is_denoised:
+        settings = replace(settings, fit=fit_denoised(settings.fit))
     _refuse_small_frames(source, settings.fit.box_px)
     began = time.perf_counter()
     sample = take_sample(source)
     camera = _camera_of(source, calibration, sample.frames)
-    detector = make_detector(sample, camera, settings.detect)
+    detect = settings.detect
+    if source.facts.is_denoised:
+        detect = detect_denoised(detect, camera.photoelectrons(sample.frames))
+    detector = make_detector(sample, camera, detect)
     parts = []
     done, total = 0, len(source.frame_range)
     work = partial(
@@ -248,7 +259,10 @@ def _localize_chunk(
     pixel_size_nm: float,
 ) -> _Part:
     """Find and fit the molecules of some frames."""
-    candidates = detector.candidates(chunk.frames)
+    if source.facts.is_denoised:
+        candidates = candidates_to_the_edge(detector, chunk.frames, settings.box_px)
+    else:
+        candidates = detector.candidates(chunk.frames)
     fits = fit_candidates(chunk.frames, candidates, detector.calibration, settings, detector.pixels)
     return _Part(
         columns=columns_of_spots(
@@ -283,14 +297,7 @@ def _camera_of(
     """Return the camera that made the frames, with the depth at which its pixels clip."""
     facts = source.facts
     if facts.is_denoised and facts.photons_per_adu is not None:
-        return CameraCalibration(
-            name="denoised",
-            source=facts.name,
-            offset_adu=0.0,
-            gain_e_per_adu=facts.photons_per_adu,
-            read_noise_e=0.0,
-            bit_depth=32,
-        )
+        return denoised_camera(facts.name, facts.photons_per_adu)
     if sample.size and sample.max() > calibration.saturation_adu:
         raise CalibrationError(
             f"{facts.name} has grey values up to {sample.max()}, but the camera "

@@ -57,6 +57,27 @@ class Candidates:
             & (self.column < shape[1] - border_px)
         )
 
+    def moved(self, down_px: int, right_px: int) -> Self:
+        """Return them in frames whose corner lies elsewhere."""
+        return type(self)(
+            index=self.index,
+            row=self.row + np.int32(down_px),
+            column=self.column + np.int32(right_px),
+            offset_px=self.offset_px,
+        )
+
+    def clipped(self, shape: tuple[int, ...], border_px: int) -> Self:
+        """Return them with those nearer to the edge of a frame (Y, X) moved to `border_px` from it.
+
+        The offset keeps pointing to where the spot is.
+        """
+        row = np.clip(self.row, border_px, shape[0] - 1 - border_px).astype(np.int32)
+        column = np.clip(self.column, border_px, shape[1] - 1 - border_px).astype(np.int32)
+        away_px = np.column_stack([self.column - column, self.row - row]).astype(np.float32)
+        return type(self)(
+            index=self.index, row=row, column=column, offset_px=self.offset_px + away_px
+        )
+
     def take(self, rows: npt.NDArray[np.int64]) -> Self:
         """Return the chosen ones."""
         return type(self)(

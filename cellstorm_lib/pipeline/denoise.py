@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
+from cellstorm_lib.gan.denoise import ActiveShare, DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.domain import domain_remarks
 from cellstorm_lib.pipeline.result import DenoiseReport
@@ -56,8 +56,8 @@ def denoise_recording(
         What denoises.
     out : Path
         An OME-TIFF; photoelectrons of molecules = value * photons_per_adu, no background. It
-        keeps pixel size, scale, calibration, and the network's name and digest. Frame numbers
-        are the recording's own.
+        keeps pixel size, scale, calibration, and the network's name and digest. Its frames count
+        from 0; `first_frame` among its details is the recording's number of the first.
     pixel_size_nm : float or None
         Object-side pixel size; None leaves it out.
     progress : callable, optional
@@ -73,10 +73,11 @@ def denoise_recording(
     began = time.perf_counter()
     denoiser = network.denoiser
     scale = DenoisedScale.of(calibration)
+    active = ActiveShare()
     remarks = unlike_training(source, calibration, denoiser)
     write_stack(
         out,
-        _with_lost_frames(source, calibration, denoiser, scale, progress),
+        _with_lost_frames(source, calibration, denoiser, scale, progress, active),
         pixel_size_nm=pixel_size_nm,
         frame_rate_hz=source.facts.frame_rate_hz,
         photons_per_adu=scale.step_e,
@@ -91,6 +92,8 @@ def denoise_recording(
             "model": network.label,
             "model_digest": denoiser.checkpoint.digest,
             "engine": denoiser.engine,
+            "first_frame": source.frame_range.start,
+            "region_px": asdict(source.facts.roi),
         },
     )
     return DenoiseReport(
@@ -100,6 +103,7 @@ def denoise_recording(
         engine=denoiser.engine,
         remarks=remarks,
         frames_per_second=len(source.frame_range) / max(time.perf_counter() - began, 1e-9),
+        active_share=active.share,
     )
 
 
@@ -134,12 +138,14 @@ def _with_lost_frames(
     denoiser: Denoiser,
     scale: DenoisedScale,
     progress: Progress | None,
+    active: ActiveShare,
 ) -> Iterator[npt.NDArray[np.uint16]]:
     """Yield every frame of the recording's range; those that were lost are black."""
     film = _Remembering(source)
     wanted = source.frame_range.start
     shape = (source.facts.roi.height_px, source.facts.roi.width_px)
-    for light_e in denoised_chunks(film, calibration, denoiser, progress=progress):
+    parts = denoised_chunks(film, calibration, denoiser, progress=progress, active=active)
+    for light_e in parts:
         numbers, film.given = film.given[: len(light_e)], film.given[len(light_e) :]
         values = np.zeros((int(numbers[-1]) + 1 - wanted, *shape), np.uint16)
         values[numbers - wanted] = scale.values(light_e)

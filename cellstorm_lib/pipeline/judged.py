@@ -6,6 +6,7 @@ from pathlib import Path
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.evaluate.agreement import compare_tables
 from cellstorm_lib.pipeline.choice import calibration_for
+from cellstorm_lib.pipeline.film_light import film_light
 from cellstorm_lib.pipeline.result import DenoiseReport, Verdict
 from cellstorm_lib.pipeline.strips import SpotStrips, cut_strips
 from cellstorm_lib.pipeline.verdict import BranchFindings, judge
@@ -53,7 +54,8 @@ def judge_recording(
     stack : Path
         The denoised stack.
     """
-    agreement = compare_tables(raw.spots, denoised.spots)
+    shown_e = film_light(film, calibration, denoised.spots)
+    agreement = compare_tables(raw.spots, denoised.spots, shown_e=shown_e)
     light = open_recording(stack)
     frames = {
         "raw": (film, calibration),

@@ -169,6 +169,9 @@ class DenoiseReport:
         In what the recording differs from the film the network was trained on.
     frames_per_second : float
         Frames over elapsed time, reading and writing included.
+    active_share : float
+        Share of the cells of 8 x 8 pixels that held light and were computed; 1 where every
+        pixel was.
     """
 
     frames: int
@@ -177,6 +180,7 @@ class DenoiseReport:
     engine: str
     remarks: tuple[str, ...]
     frames_per_second: float
+    active_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from cellstorm_lib.evaluate.agreement import Agreement, compare_tables
 from cellstorm_lib.pipeline.result import (
     BranchResult,
     CheckOutcome,
-    Evidence,
     Favours,
     Use,
     Verdict,
@@ -16,10 +15,12 @@ from cellstorm_lib.pipeline.verdict_evidence import (
     alone_row,
     check_row,
     counts_row,
+    displacement_row,
     domain_row,
     medians_row,
     real_spots_row,
     resolution_row,
+    shown_row,
 )
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.tables import Localizations
@@ -75,15 +76,18 @@ def judge(
     model : str
         The network that denoised.
     remarks : tuple of str
-        In what the recording differs from the film the network was trained on; with any, the
-        network must prove its worth.
+        In what the recording differs from the film the network was trained on; with any, a
+        sharper image alone is no reason to use it.
 
     Notes
     -----
     What decides is how much more of what is real the denoised branch has, and how much less of
     what is not, by `evaluate.agreement.compare_tables`; the resolution must not speak against it.
-    Where the recording does not show what is real, only the resolution can advise against the
-    network, never for it: a network that draws smooth spots in the wrong place is resolved well.
+    Neither may positions that follow the codec's blocks or the pixel; a network that moves all
+    spots is never used.
+    Where the recording does not show what is real, only the resolution, and spots of which the
+    recording shows no light, can advise against the network, never for it: a network that draws
+    smooth spots in the wrong place is resolved well.
     """
     agreement = agreement or compare_tables(raw.spots, denoised.spots)
     resolution = resolution_row(raw.frc, denoised.frc)
@@ -92,7 +96,17 @@ def judge(
     ]
     domain = domain_row(remarks)
     real = real_spots_row(agreement)
-    use, reason = _decision(real.favours, resolution.favours, checks, domain)
+    moved, shown = displacement_row(agreement), shown_row(agreement)
+    use, reason = _decision(
+        _Said(
+            real=real.favours,
+            resolution=resolution.favours,
+            is_moved=moved.favours == "raw",
+            gathers=" and ".join(row.question.lower() for row in checks if row.favours == "raw"),
+            adds_unseen=shown.favours == "raw",
+            is_foreign=domain.favours == "raw",
+        )
+    )
     if agreement.reason and use == "cannot tell":
         reason = f"{reason}: {agreement.reason}"
     return Verdict(
@@ -101,6 +115,8 @@ def judge(
         evidence=(
             real,
             resolution,
+            moved,
+            shown,
             *checks,
             domain,
             counts_row(raw.spots, denoised.spots, agreement),
@@ -116,56 +132,87 @@ def judge(
     )
 
 
-def _decision(
-    real: Favours, resolution: Favours, checks: list[Evidence], domain: Evidence
-) -> tuple[Use, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What the rows of evidence say, as far as the decision rests on them."""
+
+    real: Favours
+    resolution: Favours
+    is_moved: bool
+    gathers: str
+    adds_unseen: bool
+    is_foreign: bool
+
+
+def _decision(said: _Said) -> tuple[Use, str]:
     """Return which branch to use, and why: the first rule that applies."""
-    worse = [check.question.lower() for check in checks if check.favours == "raw"]
-    is_foreign = domain.favours == "raw"
-    rules: tuple[tuple[bool, Use, str], ...] = (
-        (bool(worse), "raw", f"in the denoised branch {' and '.join(worse)}, in the raw not"),
+    for applies, use, reason in (*_rules_of_positions(said), *_rules_of_spots(said)):
+        if applies:
+            return use, reason
+    reason = "the recording does not show which of the spots are real"
+    if said.is_foreign:
+        reason += ", and the network was trained on other film"
+    return "cannot tell", reason
+
+
+def _rules_of_positions(said: _Said) -> tuple[tuple[bool, Use, str], ...]:
+    """Return what positions and resolution that are spoilt by the network lead to."""
+    return (
+        (said.is_moved, "raw", "the network moves spots as a whole"),
         (
-            real == "denoised" and resolution == "raw",
+            bool(said.gathers) and said.real == "denoised",
+            "cannot tell",
+            f"the denoised branch has more real spots, but {said.gathers}, in the raw not",
+        ),
+        (
+            bool(said.gathers),
+            "raw",
+            f"in the denoised branch {said.gathers}, in the raw not",
+        ),
+        (
+            said.real == "denoised" and said.resolution == "raw",
             "cannot tell",
             "the denoised branch has more real spots, but is resolved worse",
         ),
         (
-            real == "denoised",
+            said.real == "raw" and said.resolution == "denoised",
+            "cannot tell",
+            "the raw branch has more real spots, but is resolved worse",
+        ),
+    )
+
+
+def _rules_of_spots(said: _Said) -> tuple[tuple[bool, Use, str], ...]:
+    """Return what the spots of both branches lead to when nothing speaks against them."""
+    return (
+        (
+            said.real == "denoised",
             "denoised",
             "it has more spots that are likely to be real, or fewer that are not",
         ),
         (
-            real == "raw" and resolution == "denoised",
-            "cannot tell",
-            "the raw branch has more real spots, but is resolved worse",
-        ),
-        (
-            real == "raw",
+            said.real == "raw",
             "raw",
             "the network loses spots that are likely to be real, or adds others",
         ),
         (
-            real == "both alike" and resolution == "denoised" and not is_foreign,
+            said.real == "both alike" and said.resolution == "denoised" and not said.is_foreign,
             "denoised",
             "both branches have the same spots, and the denoised one is sharper",
         ),
         (
-            real == "both alike",
+            said.real == "both alike",
             "raw",
             "the network changes nothing that matters, and the raw frames are as filmed",
         ),
         (
-            resolution == "raw",
+            said.adds_unseen,
+            "raw",
+            "the network adds spots of which the recording shows no light",
+        ),
+        (
+            said.resolution == "raw",
             "raw",
             "nothing shows that the network helps, and the resolution is worse with it",
         ),
-        (
-            is_foreign,
-            "raw",
-            "nothing shows that the network helps, and it was trained on other film",
-        ),
     )
-    for applies, use, reason in rules:
-        if applies:
-            return use, reason
-    return "cannot tell", "the recording does not show which of the spots are real"

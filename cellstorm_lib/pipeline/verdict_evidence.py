@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from cellstorm_lib.evaluate.agreement import Agreement, Mask, Range
+from cellstorm_lib.evaluate.agreement import LEAST_SHOWN, Agreement, Mask, Range
 from cellstorm_lib.pipeline.result import CheckOutcome, Evidence, Favours
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.tables import Localizations
@@ -14,6 +14,11 @@ _ALIKE = 0.02
 #: 16 to 84 % intervals of two resolutions are far apart when their middles differ by so many of
 #: their joint half-widths.
 _APART = 3.0
+#: Positions moved as a whole by more than this, clearly, are none to rely on.
+_MOVED_PX = 0.1
+#: Spots that show less than this of the light of others are not in the recording: half of what
+#: real ones show at least.
+_UNSEEN = LEAST_SHOWN / 2
 
 
 def real_spots_row(agreement: Agreement) -> Evidence:
@@ -124,6 +129,52 @@ def domain_row(remarks: tuple[str, ...]) -> Evidence:
         denoised="no" if remarks else "yes",
         favours="raw" if remarks else "both alike",
         about="; ".join(remarks) or "camera, codec and background lie within what it has seen",
+    )
+
+
+def displacement_row(agreement: Agreement) -> Evidence:
+    """Return whether the network moves molecules as a whole."""
+    moved = agreement.displacement
+    favours: Favours = "cannot tell"
+    about = "too few spots are found in both branches"
+    if moved is not None:
+        length, error = math.hypot(moved.x_px, moved.y_px), 3.0 * moved.error_px
+        if length - error > _MOVED_PX:
+            favours = "raw"
+        elif length + error < _MOVED_PX:
+            favours = "both alike"
+        about = (
+            f"median of the spots that both branches have, {moved.error_px:.3f} px uncertain; "
+            f"more than {_MOVED_PX:g} px matters"
+        )
+    return Evidence(
+        question="Spots are moved as a whole",
+        raw="",
+        denoised="not known"
+        if moved is None
+        else f"{moved.x_px:+.3f} px right, {moved.y_px:+.3f} px down",
+        favours=favours,
+        about=about,
+    )
+
+
+def shown_row(agreement: Agreement) -> Evidence:
+    """Return whether the recording shows light where the network alone has spots."""
+    shown = agreement.shown_second
+    favours: Favours = "cannot tell"
+    if shown is not None and shown.high < _UNSEEN:
+        favours = "raw"
+    elif shown is not None and shown.low > _UNSEEN:
+        favours = "both alike"
+    return Evidence(
+        question="Light of the network's own spots in the recording",
+        raw="",
+        denoised="not known"
+        if shown is None
+        else f"{shown.value:.0%} ({shown.low:.0%} to {shown.high:.0%})",
+        favours=favours,
+        about="of what it shows, for the same photons, of spots that both branches have; noise "
+        "that was taken for molecules shows light, too, what a network makes up does not",
     )
 
 

@@ -29,6 +29,8 @@ class ArraySource:
         Object-side pixel size.
     frame_rate_hz : float or None
         Frames per second.
+    denoised_photons_per_adu : float or None
+        Photoelectrons per value, for frames that were denoised.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class ArraySource:
         name: str = "array",
         pixel_size_nm: float | None = None,
         frame_rate_hz: float | None = None,
+        denoised_photons_per_adu: float | None = None,
     ) -> None:
         if frames.ndim != 3 or frames.dtype not in (np.uint8, np.uint16) or not frames.size:
             raise RecordingError(
@@ -58,6 +61,8 @@ class ArraySource:
             bit_depth=8 * frames.dtype.itemsize,
             pixel_size_nm=pixel_size_nm,
             frame_rate_hz=frame_rate_hz,
+            photons_per_adu=denoised_photons_per_adu,
+            is_denoised=denoised_photons_per_adu is not None,
         )
 
     @property

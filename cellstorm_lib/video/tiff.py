@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import tifffile
@@ -13,6 +14,8 @@ from cellstorm_lib.errors import ExportError, RecordingError
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.video import tiff_metadata
 from cellstorm_lib.video.tiff_pages import UNREADABLE, opened_tiff
+
+_DEFLATE_LEVEL = 2
 
 
 def write_stack(
@@ -64,7 +67,10 @@ def write_stack(
         with tifffile.TiffWriter(temporary, bigtiff=True) as tif:
             for frame in _uniform_frames(path, chunks):
                 tif.write(
-                    frame,
+                    iter([_deflated(frame)]),
+                    shape=frame.shape,
+                    dtype=frame.dtype,
+                    rowsperstrip=frame.shape[0],
                     photometric="minisblack",
                     compression="zlib",
                     contiguous=False,
@@ -169,6 +175,11 @@ def read_image_details(path: Path) -> dict[str, Any]:
     """Return the plain facts that `write_image` kept in a file; empty for files of others."""
     with opened_tiff(Path(path)) as tif:
         return tiff_metadata.own_facts(tif)
+
+
+def _deflated(frame: npt.NDArray[Any]) -> bytes:
+    """Return a frame compressed: several times faster than zlib, and no larger."""
+    return bytes(imagecodecs.zlibng_encode(frame.tobytes(), level=_DEFLATE_LEVEL))
 
 
 def _uniform_frames(path: Path, chunks: Iterable[npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:

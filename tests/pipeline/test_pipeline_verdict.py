@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cellstorm_lib.evaluate.agreement import compare_tables
+from cellstorm_lib.evaluate.match import match_localizations
 from cellstorm_lib.pipeline.result import CheckOutcome, Verdict
 from cellstorm_lib.pipeline.store import read_records, write_records
 from cellstorm_lib.pipeline.verdict import BranchFindings, judge
@@ -92,14 +94,19 @@ def test_the_better_branch_is_named(raw: BranchFindings, denoised: BranchFinding
     assert verdict.common + verdict.only_denoised == len(denoised.spots)
 
 
-def test_positions_that_follow_the_codec_speak_against_a_branch_whatever_it_finds():
-    bad = replace(
-        GOOD,
-        checks=(CheckOutcome(name="codec_grid", passed=False, reason="prefers the edges"), FINE[1]),
-    )
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("codec_grid", "follow the codec's blocks"), ("subpixel_bias", "lean to a place within")],
+)
+def test_positions_that_gather_speak_against_a_branch_whatever_it_finds(name, said):
+    failed = CheckOutcome(name=name, passed=False, reason="prefers the edges")
+    fine = tuple(check for check in FINE if check.name != name)
+    bad = replace(GOOD, checks=(failed, *fine))
     verdict = judge(POOR, bad)
-    assert verdict.use == "raw"
-    assert "positions follow the codec's blocks" in verdict.reason
+    assert verdict.use == "cannot tell"  # it has more real spots nevertheless
+    assert said in verdict.reason
+    same = replace(branch(0.9, 0.01, seed=4), checks=bad.checks)
+    assert judge(GOOD, same).use == "raw"
     assert judge(bad, POOR).use == "raw"  # the network must still find what is real
 
 
@@ -126,9 +133,34 @@ def test_where_nothing_is_seen_twice_nobody_can_tell_and_the_reason_is_given():
     assert verdict.gain is None
     assert verdict.use == "cannot tell"
     assert "found in both" in verdict.reason
-    # on unlike film the network would have had to prove its worth
-    assert judge(once, other, remarks=("gain 3 e- lies outside",)).use == "raw"
+    foreign = judge(once, other, remarks=("gain 3 e- lies outside",))
+    assert foreign.use == "cannot tell"
+    assert "the network was trained on other film" in foreign.reason
     assert judge(once, replace(other, frc=frc(99.0))).use == "raw"
+
+
+def test_a_network_that_moves_all_molecules_is_not_used_whatever_it_finds():
+    moved = GOOD.spots.data.assign(x_nm=GOOD.spots.column("x_nm") + 0.3 * PIXEL_NM)
+    there = replace(GOOD, spots=replace(GOOD.spots, data=moved))
+    verdict = judge(POOR, there)
+    assert verdict.use == "raw"
+    assert verdict.reason == "the network moves spots as a whole"
+    row = next(row for row in verdict.evidence if row.question == "Spots are moved as a whole")
+    assert row.denoised.startswith("+0.3")
+    slight = GOOD.spots.data.assign(x_nm=GOOD.spots.column("x_nm") + 0.02 * PIXEL_NM)
+    assert judge(POOR, replace(GOOD, spots=replace(GOOD.spots, data=slight))).use == "denoised"
+
+
+def test_spots_without_light_in_the_recording_speak_against_a_network_when_nothing_else_tells():
+    once, more = branch(0.9, 0.05, blinks=1), branch(0.9, 0.5, blinks=1, seed=5)
+    dark = np.ones(len(more.spots), bool)
+    dark[match_localizations(once.spots, more.spots).emitter] = False
+    for light_e, use in ((0.0, "raw"), (450.0, "cannot tell")):
+        agreement = compare_tables(
+            once.spots, more.spots, shown_e=np.where(dark, light_e, 450.0), apart_frames=FRAMES
+        )
+        assert agreement.gain is None
+        assert judge(once, more, agreement=agreement).use == use
 
 
 def test_unlike_film_is_reported_and_does_not_outweigh_what_is_seen():

@@ -20,6 +20,7 @@ from cellstorm_lib.gan.checkpoint import (
 from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser, Margin
 from cellstorm_lib.gan.recipe import Recipe
+from cellstorm_lib.pixel_maps import PixelMaps
 from cellstorm_lib.video.array import ArraySource
 
 CAMERA = CameraCalibration(
@@ -72,6 +73,16 @@ def test_the_ends_of_a_recording_see_themselves_as_neighbours() -> None:
     out = whole(ArraySource(frames), network)
     padded = CAMERA.photoelectrons(frames[[0, 0, 1, 2, 3, 3]])
     np.testing.assert_array_equal(out, network.light(padded))
+
+
+def test_a_flat_field_shows_the_network_even_light_and_is_put_back() -> None:
+    network = denoiser()
+    frames = film(4, 32, 32)
+    light = np.linspace(0.5, 1.5, 32, dtype=np.float32) * np.ones((32, 1), np.float32)
+    camera = replace(CAMERA, maps=PixelMaps(relative_sensitivity=light))
+    out = np.concatenate(list(denoised_chunks(ArraySource(frames), camera, network)))
+    shown = CAMERA.photoelectrons(frames[[0, 0, 1, 2, 3, 3]]) / light
+    np.testing.assert_array_equal(out, network.light(shown) * light)
 
 
 def test_chunks_never_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:

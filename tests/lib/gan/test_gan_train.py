@@ -11,8 +11,11 @@ from gan_pairs import GAIN, OFFSET_ADU, small_pairs
 
 from cellstorm_lib.errors import CheckpointError, SettingsError
 from cellstorm_lib.gan.batches import BatchMaker
+from cellstorm_lib.gan.checkpoint import make_generator
+from cellstorm_lib.gan.generator import scale_light
 from cellstorm_lib.gan.recipe import RECIPES, Recipe, recipe_named
 from cellstorm_lib.gan.train import Progress, train
+from cellstorm_lib.gan.validation import ValidationSet
 
 TINY = Recipe(name="tiny", steps=40, batch=4, crop_px=32, first_filters=4, half_precision=False)
 
@@ -80,6 +83,57 @@ def test_a_training_is_not_resumed_with_other_pairs_or_settings(tmp_path: Path) 
         train(small_pairs(seed=2), replace(TINY, steps=2), threads=1, out=tmp_path, resume=True)
 
 
+def test_fine_tuning_begins_with_what_was_learned() -> None:
+    learned = train(small_pairs(), replace(TINY, steps=150, averaging=0.9), threads=1).last
+    brief = replace(TINY, name="tuned", steps=20, learning_rate=1e-4)
+    tuned = train(small_pairs(), brief, start=learned, threads=1)
+    anew = train(small_pairs(), brief, threads=1)
+    assert tuned.last.recipe.name == "tuned"
+    assert tuned.curve[0].validation_loss < 0.7 * anew.curve[0].validation_loss
+    with pytest.raises(CheckpointError, match="do not fit the network of the recipe wide"):
+        train(small_pairs(), replace(brief, name="wide", first_filters=8), start=learned)
+
+
+def test_best_is_judged_by_the_difference_that_training_ends_with() -> None:
+    black = make_generator(TINY)
+    scale_light(black, 0.0)
+    for absolute_after, power in ((0.2, 1), (1.0, 2)):
+        recipe = replace(TINY, absolute_after=absolute_after)
+        look = ValidationSet(small_pairs(), recipe, torch.device("cpu")).look(black)
+        light = [float((batch.light**power).mean()) for batch in _validation(recipe)]
+        assert look.difference == pytest.approx(np.mean(light), rel=1e-5)
+        assert look.light_kept == 0.0
+
+
+def test_a_checkpoint_is_as_bright_as_its_molecules() -> None:
+    recipe = replace(
+        TINY, steps=150, averaging=0.9, learning_rate=5e-3, camera_error=0.0, absolute_after=1.0
+    )
+    trained = train(small_pairs(), recipe, threads=1)
+    assert trained.curve[-1].light_shown != pytest.approx(1.0, abs=1e-4)
+    look = ValidationSet(small_pairs(), recipe, torch.device("cpu")).look(trained.last.network())
+    # the pixels that count as shown are chosen anew, so a little is left
+    assert look.light_shown == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("architecture", ["lean", "unet"])
+def test_light_is_scaled_as_a_whole(architecture: str) -> None:
+    recipe = replace(TINY, architecture=architecture, depth=3)
+    network = make_generator(recipe).eval()
+    film = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        before = network(film)
+        scale_light(network, 1.5)
+        torch.testing.assert_close(network(film), 1.5 * before)
+
+
+def test_a_validation_without_light_has_nothing_to_show() -> None:
+    pairs = small_pairs()
+    dark = replace(pairs, light_e=np.zeros_like(pairs.light_e))
+    network = make_generator(TINY)
+    assert ValidationSet(dark, TINY, torch.device("cpu")).look(network).light_shown == 1.0
+
+
 def test_a_network_that_goes_black_is_noticed() -> None:
     dark = small_pairs()
     unlearnable = replace(
@@ -102,7 +156,9 @@ def test_a_training_that_explodes_is_noticed() -> None:
 
 def test_samples_are_what_the_camera_saw_on_the_codecs_grid() -> None:
     pairs = small_pairs(clips=3, side_px=64)
-    recipe = replace(TINY, camera_error=0.0, batch=64, crop_px=32, input_scale_e=1.0)
+    recipe = replace(
+        TINY, camera_error=0.0, offset_error_e=0.0, batch=64, crop_px=32, input_scale_e=1.0
+    )
     batch = BatchMaker(pairs, recipe).draw(np.random.default_rng(3))
     assert batch.film.shape == (64, 3, 32, 32)
     film_e = (pairs.filmed.astype(np.float32) - OFFSET_ADU) * GAIN
@@ -130,9 +186,19 @@ def test_film_and_light_are_turned_together() -> None:
         gain_e_per_adu=np.full(3, 1 / 200, np.float32),
         offset_adu=np.zeros(3, np.float32),
     )
-    recipe = replace(TINY, camera_error=0.2, batch=32)
+    recipe = replace(TINY, camera_error=0.2, offset_error_e=0.0, batch=32)
     batch = BatchMaker(noise_free, recipe).draw(np.random.default_rng(4))
     torch.testing.assert_close(batch.film[:, 1], batch.light[:, 0], atol=2e-3, rtol=2e-3)
+
+
+def test_the_offset_is_told_wrong_but_the_light_stays() -> None:
+    pairs = small_pairs(clips=3)
+    told = replace(TINY, camera_error=0.0, offset_error_e=3.0, batch=256, input_scale_e=1.0)
+    wrong = BatchMaker(pairs, told).draw(np.random.default_rng(5))
+    # the background of each sample is off by its own number, 3 photoelectrons RMS
+    levels = np.median(wrong.film[:, 1].numpy(), axis=(1, 2)) - 8.0
+    assert levels.std() == pytest.approx(3.0, rel=4 / np.sqrt(2 * 256) + 0.1)
+    assert float(wrong.light.min()) == 0.0
 
 
 def test_pairs_too_small_for_the_recipe_are_refused() -> None:
@@ -156,6 +222,7 @@ def test_pairs_too_small_for_the_recipe_are_refused() -> None:
         ({"learning_rate": 0.0}, "learning_rate must be from"),
         ({"averaging": 1.5}, "averaging must be from 0 to 1, got 1.5"),
         ({"adversarial_weight": -1.0}, "adversarial_weight must be from 0"),
+        ({"offset_error_e": -1.0}, "offset_error_e must be from 0"),
     ],
 )
 def test_impossible_recipes_are_refused(change: dict, words: str) -> None:

@@ -377,3 +377,10 @@ def test_array_is_identified_by_its_content():
 def test_array_that_is_no_stack_is_refused(frames):
     with pytest.raises(RecordingError, match=r"array must be a stack \(N, Y, X\) of uint8 or"):
         ArraySource(frames)
+
+
+def test_frames_in_memory_may_say_that_they_were_denoised():
+    frames = np.zeros((2, 4, 4), np.uint16)
+    plain, denoised = ArraySource(frames), ArraySource(frames, denoised_photons_per_adu=0.02)
+    assert (plain.facts.is_denoised, plain.facts.photons_per_adu) == (False, None)
+    assert (denoised.facts.is_denoised, denoised.facts.photons_per_adu) == (True, 0.02)

@@ -1,0 +1,118 @@
+"""How denoised frames are searched and fitted: there is no noise in them to measure.
+
+What a network leaves is the light it believes in: of a molecule it doubts, a part. So a spot much
+fainter than molecules usually are in this recording is one that probably is not there, and the
+threshold is a share of their brightness, between limits; neither the noise floor nor what stands
+still says anything. The errors of the spots do not grow with their light as photon noise does;
+the fit therefore weighs the pixels nearly alike. And as there is no background to be learnt from
+the pixels around a spot, they are left to its neighbours.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.localize.detect import DetectSettings
+from cellstorm_lib.localize.detector import Detector
+from cellstorm_lib.localize.extrema import find_extrema
+from cellstorm_lib.localize.filters import wavelet_band
+from cellstorm_lib.localize.fit_settings import FitSettings
+from cellstorm_lib.localize.noise_floor import REFERENCE_AREA_PX
+from cellstorm_lib.localize.search import Candidates
+
+#: Limits of the threshold, photoelectrons of the band-passed image: spots of 100 and of 120
+#: photoelectrons, 1.3 px wide. They and the share were chosen on the benchmark films.
+SURE_THRESHOLD, MOST_THRESHOLD = 3.6, 4.25
+#: The lower limit where molecules are many and a few false ones do not matter: 70 photoelectrons.
+LEAST_THRESHOLD = 2.5
+_MANY_PER_FRAME = 1.0
+_SHARE = 0.45
+#: Photoelectrons RMS that each pixel of a denoised frame is taken to be off: with it, the stated
+#: uncertainties are about right.
+_PIXEL_ERROR_E = 6.0
+_BOX_PX, _MAX_SIGMA_PX = 5, 2.5
+#: Darkness put around a frame, so that a spot at its edge is a maximum like any other.
+_MARGIN_PX = 4
+
+
+def detect_denoised(settings: DetectSettings, sample_e: npt.NDArray[np.float32]) -> DetectSettings:
+    """Return the settings of the search with the threshold that suits denoised frames.
+
+    A threshold that was asked for, as a number or as an expression, is kept.
+
+    Parameters
+    ----------
+    settings : DetectSettings
+        What is wanted.
+    sample_e : (N, Y, X) float32
+        Some denoised frames, photoelectrons.
+    """
+    if settings.threshold_photons is not None or settings.threshold != "automatic":
+        return settings
+    return replace(settings, threshold_photons=denoised_threshold(sample_e))
+
+
+def denoised_threshold(sample_e: npt.NDArray[np.float32]) -> float:
+    """Return the threshold of denoised frames (N, Y, X), photoelectrons of the band-passed image.
+
+    0.45 of the median of the spots that are sure (above 100 photoelectrons), but at most that of
+    120 photoelectrons, and at least that of 70 where there are many sure ones (one in 256 x 256
+    pixels of a frame), that of 100 where there are few.
+    """
+    if not sample_e.size:
+        return SURE_THRESHOLD
+    height = np.concatenate(
+        [
+            find_extrema(wavelet_band(frame[None]), follows=np.zeros(1, np.bool_)).height
+            for frame in sample_e
+        ]
+    )
+    sure = height[height >= SURE_THRESHOLD]
+    if len(sure) * REFERENCE_AREA_PX <= _MANY_PER_FRAME * sample_e.size:
+        least, usual = SURE_THRESHOLD, 0.0
+    else:
+        least, usual = LEAST_THRESHOLD, float(np.median(sure))
+    return float(np.clip(_SHARE * usual, least, MOST_THRESHOLD))
+
+
+def fit_denoised(settings: FitSettings) -> FitSettings:
+    """Return the settings of the fit that suit denoised frames, unless some were asked for."""
+    if settings != FitSettings():
+        return settings
+    return replace(settings, box_px=_BOX_PX, max_sigma_px=_MAX_SIGMA_PX)
+
+
+def candidates_to_the_edge(detector: Detector, frames: npt.NDArray[Any], box_px: int) -> Candidates:
+    """Return the maxima of denoised frames, also those at the edge.
+
+    Parameters
+    ----------
+    detector : Detector
+        How candidates are found.
+    frames : (N, Y, X) uint16
+        Denoised frames.
+    box_px : int
+        Side of the box that is fitted: candidates nearer to the edge than half of it are moved
+        inside, for no background has to be learnt from all around a spot.
+    """
+    shape, margin = frames.shape[1:], (_MARGIN_PX, _MARGIN_PX)
+    found = detector.candidates(np.pad(frames, ((0, 0), margin, margin)))
+    found = found.moved(-_MARGIN_PX, -_MARGIN_PX)
+    # what has its maximum outside of the frame is a molecule outside
+    inside = found.take(found.rows_inside(shape, detector.border_px))
+    return inside.clipped(shape, box_px // 2)
+
+
+def denoised_camera(name: str, photons_per_adu: float) -> CameraCalibration:
+    """Return the camera that denoised frames may be thought to come from."""
+    return CameraCalibration(
+        name="denoised",
+        source=name,
+        offset_adu=0.0,
+        gain_e_per_adu=photons_per_adu,
+        read_noise_e=_PIXEL_ERROR_E,
+        bit_depth=32,
+    )

@@ -1,0 +1,112 @@
+"""Denoised frames are searched by brightness, and their spots fitted without a background."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from localize_scenes import PHONE, expected_frame
+
+from cellstorm_lib.localize.denoised import (
+    LEAST_THRESHOLD,
+    MOST_THRESHOLD,
+    SURE_THRESHOLD,
+    denoised_camera,
+    denoised_threshold,
+    detect_denoised,
+    fit_denoised,
+)
+from cellstorm_lib.localize.detect import DetectSettings
+from cellstorm_lib.localize.fit_settings import FitSettings
+from cellstorm_lib.localize.localize import LocalizeSettings, localize
+from cellstorm_lib.video.array import ArraySource
+
+STEP_E = 0.02
+
+
+def stack_of(spots, *, frames=20, shape=(48, 48)):
+    """Return a denoised recording with the same spots (x, y, photons) in each frame."""
+    light = expected_frame(shape, spots, background=0.0)
+    values = np.rint(np.stack([light] * frames) / STEP_E).astype(np.uint16)
+    return ArraySource(values, denoised_photons_per_adu=STEP_E)
+
+
+def found_in(source, **settings):
+    return localize(source, PHONE, pixel_size_nm=100.0, settings=LocalizeSettings(**settings))
+
+
+def light_of(photons):
+    spots = [(12.5 + 24 * (k % 3), 12.5 + 24 * (k // 3), p) for k, p in enumerate(photons)]
+    return expected_frame((72, 72), spots, background=0.0).astype(np.float32)[None]
+
+
+def test_the_threshold_follows_the_usual_spot_between_limits() -> None:
+    assert denoised_threshold(light_of([140.0] * 9)) == LEAST_THRESHOLD
+    assert denoised_threshold(light_of([1000.0] * 9)) == MOST_THRESHOLD
+    between = denoised_threshold(light_of([250.0] * 9))
+    assert LEAST_THRESHOLD < between < MOST_THRESHOLD
+    # spots too faint to be sure of have no say in what is usual
+    assert denoised_threshold(light_of([250.0] * 4 + [60.0] * 5)) == pytest.approx(between)
+
+
+def test_where_sure_spots_are_rare_no_faint_one_is_believed() -> None:
+    assert denoised_threshold(np.zeros((2, 32, 32), np.float32)) == SURE_THRESHOLD
+    assert denoised_threshold(np.zeros((0, 32, 32), np.float32)) == SURE_THRESHOLD
+    assert denoised_threshold(light_of([80.0] * 9)) == SURE_THRESHOLD
+    dark = np.zeros((20, 72, 72), np.float32)
+    assert denoised_threshold(np.concatenate([light_of([1000.0]), dark])) == SURE_THRESHOLD
+
+
+def test_what_was_asked_for_is_kept() -> None:
+    light = light_of([1000.0] * 9)
+    given, expression = DetectSettings(threshold_photons=9.0), DetectSettings(threshold="std(I1)")
+    assert detect_denoised(given, light) is given
+    assert detect_denoised(expression, light) is expression
+    assert detect_denoised(DetectSettings(), light).threshold_photons == MOST_THRESHOLD
+    assert fit_denoised(FitSettings()).box_px == 5
+    wide = replace(FitSettings(), box_px=9)
+    assert fit_denoised(wide) is wide
+
+
+def test_faint_remains_are_not_molecules() -> None:
+    source = stack_of([(12.4, 12.7, 600.0), (34.2, 33.9, 60.0)])
+    table, report = found_in(source)
+    assert len(table) == 20
+    assert report.threshold_mode == "automatic"
+    assert report.threshold_photons == pytest.approx(MOST_THRESHOLD)
+    both, given = found_in(source, detect=DetectSettings(threshold_photons=1.0))
+    assert len(both) == 40
+    assert given.threshold_mode == "given"
+
+
+def test_neighbours_disturb_less_than_in_the_raw_fit() -> None:
+    spots = [(20.3, 20.6, 500.0), (24.9, 20.6, 500.0)]
+    source = stack_of(spots, frames=1)
+    error = {}
+    for name, fit in (("small box", FitSettings()), ("usual box", FitSettings(max_steps=31))):
+        table, _ = found_in(source, fit=fit)
+        assert len(table) == 2
+        error[name] = np.abs(np.sort(table.column("x_nm")) - [2030.0, 2490.0]).max()
+    assert error["small box"] < 0.8 * error["usual box"]
+
+
+@pytest.mark.parametrize("spot", [(0.9, 20.3, 500.0), (46.4, 1.7, 500.0), (24.2, 47.2, 500.0)])
+def test_spots_at_the_edge_are_fitted(spot) -> None:
+    table, report = found_in(stack_of([spot], frames=3))
+    assert len(table) == 3
+    assert report.rejected["border"] == 0
+    np.testing.assert_allclose(table.xy_nm, [[100 * spot[0], 100 * spot[1]]] * 3, atol=2.0)
+    np.testing.assert_allclose(table.column("photons"), 500.0, rtol=0.05)
+
+
+def test_molecules_outside_of_the_frame_and_in_the_border_are_left_out() -> None:
+    outside = stack_of([(-0.6, 20.0, 900.0), (24.0, 48.4, 900.0)], frames=2)
+    assert len(found_in(outside)[0]) == 0
+    spots = [(1.9, 20.3, 500.0), (24.0, 24.0, 500.0)]
+    table, _ = found_in(stack_of(spots, frames=1), detect=DetectSettings(border_px=4))
+    np.testing.assert_allclose(table.xy_nm, [[2400.0, 2400.0]], atol=2.0)
+
+
+def test_the_camera_of_denoised_frames_counts_photons() -> None:
+    camera = denoised_camera("film", STEP_E)
+    assert camera.photoelectrons(np.array([[50]], np.uint16))[0, 0] == pytest.approx(1.0)
+    assert camera.read_noise_e > 0

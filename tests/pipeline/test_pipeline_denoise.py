@@ -1,0 +1,109 @@
+"""A recording denoised into a stack: every frame in its place, and what is found in it is true."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellstorm_lib import gan
+from cellstorm_lib.camera import CameraCalibration, read_calibration
+from cellstorm_lib.errors import RecordingError
+from cellstorm_lib.evaluate.scores import score
+from cellstorm_lib.gan.checkpoint import read_checkpoint
+from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.gan.gate import GateSettings
+from cellstorm_lib.localize.localize import localize
+from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
+from cellstorm_lib.pipeline.denoise import Network, denoise_recording
+from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.simulate.record import SimulatedRecording
+from cellstorm_lib.tables import read_emitters
+from cellstorm_lib.video.array import ArraySource
+from cellstorm_lib.video.read import open_recording
+
+CAMERA = CameraCalibration(
+    name="c", source="s", offset_adu=4.0, gain_e_per_adu=1.0, read_noise_e=1.2
+)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    checkpoint = read_checkpoint(Path(gan.__file__).parent / "models" / "champion.safetensors")
+    denoiser = Denoiser(checkpoint, device="cpu", engine="auto", gate=GateSettings())
+    return Network(denoiser=denoiser, label="champion")
+
+
+class Lossy(ArraySource):
+    """A recording some frames of which cannot be decoded."""
+
+    lost = (0, 3, 4, 9)
+
+    def chunks(self, size: int):
+        for chunk in super().chunks(size):
+            kept = ~np.isin(chunk.frame, self.lost)
+            if kept.any():
+                yield replace(chunk, frames=chunk.frames[kept], frame=chunk.frame[kept])
+
+
+def blinking(frames: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    light = np.full((frames, 48, 64), 8.0)
+    rows, columns = np.mgrid[:48, :64] - 30.2
+    light += 120.0 * np.exp(-(rows**2 + columns**2) / 3.4)
+    return (rng.poisson(light) + CAMERA.offset_adu).astype(np.uint8)
+
+
+def read_all(source: FrameSource) -> np.ndarray:
+    return np.concatenate([chunk.frames for chunk in source.chunks(7)])
+
+
+def test_frames_that_were_lost_are_black_and_the_others_in_their_place(
+    network: Network, tmp_path: Path
+) -> None:
+    path = tmp_path / "d.ome.tif"
+    report = denoise_recording(Lossy(blinking(10)), CAMERA, network, path, pixel_size_nm=None)
+    shown = read_all(open_recording(path)).max(axis=(1, 2)) > 0
+    assert report.frames == len(shown) == 10
+    assert np.flatnonzero(~shown).tolist() == list(Lossy.lost)
+    assert 0.0 < report.active_share < 0.25
+
+
+def test_a_part_says_where_it_begins(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "d.ome.tif"
+    part = ArraySource(blinking(9)).part(4, 9)
+    report = denoise_recording(part, CAMERA, network, path, pixel_size_nm=80.0)
+    facts = open_recording(path).facts
+    assert (facts.frame_count, report.frames) == (5, 5)
+    assert facts.details["first_frame"] == 4
+    assert facts.details["region_px"] == {"width_px": 64, "height_px": 48, "x_px": 0, "y_px": 0}
+
+
+def test_what_cannot_be_denoised_leaves_nothing_behind(network: Network, tmp_path: Path) -> None:
+    nothing = ArraySource(blinking(4)).part(2, 2)
+    with pytest.raises(RecordingError, match="holds no frame"):
+        denoise_recording(nothing, CAMERA, network, tmp_path / "d.ome.tif", pixel_size_nm=None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_spots_of_the_stack_are_true_and_their_photons_right(
+    network: Network, film: SimulatedRecording, tmp_path: Path
+) -> None:
+    movie, camera = open_recording(film.movie), read_calibration(film.camera)
+    truth = read_emitters(film.truth)
+    path = tmp_path / "d.ome.tif"
+    pixel_nm = truth.field.pixel_size_nm
+    denoise_recording(movie, camera, network, path, pixel_size_nm=pixel_nm)
+    stack = open_recording(path)
+    stored, notes = calibration_for(stack, None)
+    assert notes == ()
+    found, _ = localize(stack, stored, pixel_size_nm=pixel_size_for(stack, None))
+    raw, _ = localize(movie, camera, pixel_size_nm=pixel_nm)
+    bright = replace(truth, data=truth.data[truth.column("photons") > 112.5])
+    denoised_score, raw_score = (score(table, bright, 2 * pixel_nm) for table in (found, raw))
+    # no worse than the raw film within three standard errors of a share of so many molecules
+    error = np.sqrt(0.25 / denoised_score.true)
+    assert denoised_score.true > 300
+    assert denoised_score.f1 > raw_score.f1 - 3 * error
+    assert denoised_score.precision > 0.9
+    assert abs(denoised_score.bias_x_nm) < 0.05 * pixel_nm
