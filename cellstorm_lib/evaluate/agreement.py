@@ -8,7 +8,6 @@ recording itself, too; what a network makes up at one place again and again does
 of them must begin a blink as end one: afterimages only follow.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from cellstorm_lib.errors import TableError
 from cellstorm_lib.evaluate.match import Matches, match_localizations
+from cellstorm_lib.evaluate.real_shares import Counted, Draws, Echoes, Own, Range, Shown, range_of
 from cellstorm_lib.evaluate.support import (
     Support,
     block_edges,
@@ -28,7 +28,6 @@ from cellstorm_lib.tables import Localizations
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Picks = npt.NDArray[np.int64]
 
 TOLERANCE_NM = 250.0
 #: Spots of one place count as independent when so many frames lie between them.
@@ -38,27 +37,11 @@ APART_FRAMES = 50
 FAINT_PHOTONS = 112.5
 #: Next to the edge a localizer may leave spots out for want of pixels.
 EDGE_PX = 4.0
-#: Real spots that one table alone has show at least so much of the light of common spots in the
-#: recording, each for its own photons; the codec took the rest.
-LEAST_SHOWN = 0.7
 _FEWEST_COMMON, _FEWEST_SHOWN = 60, 20
 #: With fewer, the first table takes the place of the common spots.
 _LEAST_COMMON_SHARE = 0.2
 #: Standard deviations by which spots must exceed their control before it tells anything.
-_CERTAIN = 5.0
-#: Afterimages count where more spots follow than precede by more than so many standard errors.
-_ECHO_ERRORS = 2.0
-_RESAMPLES = 400
-_INTERVAL = (2.5, 97.5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+_CERTAIN, _LEAST_EXCESS = 5.0, 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,62 +101,26 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    """Light shown and photons claimed by block, of common spots and of the second table's own."""
+class _Rows:
+    """Rows of two tables: far from the edge, of one alone, both of these, and common pairs."""
 
-    both_e: Floats
-    both_photons: Floats
-    own_e: Floats
-    own_photons: Floats
+    inner: tuple[Mask, Mask]
+    only: tuple[Mask, Mask]
+    own: tuple[Mask, Mask]
+    common: Matches
 
-    def share(self, picks: Picks) -> Floats:
-        """Return how much the own spots show, over the same of common ones, by choice of blocks."""
-        own = self.own_e[picks].sum(axis=1) / np.maximum(self.own_photons[picks].sum(axis=1), 1.0)
-        both = self.both_e[picks].sum(axis=1) / np.maximum(
-            self.both_photons[picks].sum(axis=1), 1.0
+    @classmethod
+    def of(cls, first: Localizations, second: Localizations, matches: Matches) -> "_Rows":
+        """Return the rows of two tables whose spots were paired."""
+        inner = _is_inner(first), _is_inner(second)
+        only_first, only_second = np.ones(len(first), bool), np.ones(len(second), bool)
+        only_first[matches.localization], only_second[matches.emitter] = False, False
+        return cls(
+            inner=inner,
+            only=(only_first, only_second),
+            own=(only_first & inner[0], only_second & inner[1]),
+            common=matches.take(inner[1][matches.emitter]),
         )
-        return np.asarray(own / np.maximum(both, 1e-3))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Echoes:
-    """The second table's own spots by block: those that follow, that precede others, and all."""
-
-    follow: Floats
-    precede: Floats
-    count: Floats
-
-    def others(self, picks: Picks) -> Floats:
-        """Return the share that is no afterimage, by choice of blocks."""
-        follow, precede, count = (
-            of[picks].sum(axis=1) for of in (self.follow, self.precede, self.count)
-        )
-        surely = follow - precede - _ECHO_ERRORS * np.sqrt(follow + precede)
-        return np.asarray(1.0 - np.maximum(surely, 0.0) / np.maximum(count, 1.0))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Own:
-    """Spots that one table alone has: bright and faint ones."""
-
-    bright: Support
-    faint: Support
-
-    @property
-    def total(self) -> float:
-        """How many there are."""
-        return float(self.bright.count.sum() + self.faint.count.sum())
-
-    def parts(
-        self, reference: Support, picks: Picks, most: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        """Return bright real spots, faint real ones, and false ones, by choice of blocks."""
-        counts = [part.count[picks].sum(axis=1) for part in (self.bright, self.faint)]
-        bright, faint = (
-            np.minimum(_share(reference, part, picks), most) * count
-            for part, count in zip((self.bright, self.faint), counts, strict=True)
-        )
-        return bright, faint, counts[0] + counts[1] - bright - faint
 
 
 def compare_tables(
@@ -216,105 +163,73 @@ def compare_tables(
     larger share of the second table's own spots is real than shows light in the recording; nor is
     the excess of those that follow a common spot at their place over those that precede one. Where
     less than a fifth of the first table is common, the first table stands in for the common spots.
-    Intervals are from a bootstrap over blocks of frames. Spots within 4 px of the edge are left
+    Intervals are from a bootstrap over blocks of frames, in which either share is divided by a
+    number from 0.8 to 1.05, as it may be off by that. Spots within 4 px of the edge are left
     out; real spots fainter than `FAINT_PHOTONS` (on the first table's scale) are not missed in
     the other table. Real spots that sit at places never seen again count as false in both tables
     alike; copies of a molecule that the codec leaves in its place count as real.
     """
     _refuse_other_field(first, second)
     matches = match_localizations(first, second, TOLERANCE_NM)
-    only_first, only_second = np.ones(len(first), bool), np.ones(len(second), bool)
-    only_first[matches.localization], only_second[matches.emitter] = False, False
-    own_rows = only_first & _is_inner(first), only_second & _is_inner(second)
-    common = matches.take(_is_inner(second)[matches.emitter])
-    moved = _displacement(first, second, common)
+    rows = _Rows.of(first, second, matches)
     edges = block_edges(first.field.frame_count)
-    shown = _shown(second, shown_e, common.emitter, np.flatnonzero(own_rows[1]), edges)
+    shown = _shown(second, shown_e, rows, edges)
+    moved = _displacement(first, second, rows.common)
     rng = np.random.default_rng(seed)
-    picks = rng.integers(len(edges) + 1, size=(_RESAMPLES, len(edges) + 1))
+    draws = Draws.by_chance(len(edges) + 1, rng)
     found = Agreement(
         common=len(matches),
-        only_first=only_first,
-        only_second=only_second,
+        only_first=rows.only[0],
+        only_second=rows.only[1],
         real_first=None,
         real_second=None,
         gain=None,
-        shown_second=None if shown is None else _range(shown.share, picks),
+        shown_second=range_of(shown.share_of, draws) if shown is not None else None,
         displacement=moved,
     )
     ratio = moved.photons_ratio if moved is not None and moved.photons_ratio else 1.0
     at = places(first), places(second)
-    shared = at[1][common.emitter]
+    shared = at[1][rows.common.emitter]
     reference = shared
-    if len(shared) < max(_FEWEST_COMMON, _LEAST_COMMON_SHARE * _is_inner(first).sum()):
-        reference = at[0][_is_inner(first)]
-    few = f"only {len(matches)} spots are found in both, too few to show a structure"
-    if len(reference) < _FEWEST_COMMON:
-        return replace(found, reason=few)
+    if len(shared) < max(_FEWEST_COMMON, _LEAST_COMMON_SHARE * rows.inner[0].sum()):
+        reference = at[0][rows.inner[0]]
     parts = [
-        at[k][own_rows[k] & is_of_kind]
+        at[k][rows.own[k] & is_of_kind]
         for k, is_faint in enumerate((_is_faint(first, 1.0), _is_faint(second, ratio)))
         for is_of_kind in (~is_faint, is_faint)
     ]
     seen, *counts = count_supports([reference, *parts], reference, first, apart_frames, rng)
-    chance = float(np.sqrt(max(seen.supported.sum(), 1.0))) / seen.count.sum()
-    if seen.excess < max(_CERTAIN * chance, 0.02):
-        nothing = "the spots show no structure that is seen again at another time"
-        return replace(found, reason=few if len(matches) < _FEWEST_COMMON else nothing)
-    own = _Own(*counts[:2]), _Own(*counts[2:])
-    alone = at[1][own_rows[1]]
-    echoes = _Echoes(*count_echoes(alone, shared, edges), per_block(alone[:, 2], edges))
-    counted = _Counted(per_block(shared[:, 2], edges), seen, own, shown, echoes)
+    reason = _untold(seen, len(matches))
+    if reason:
+        return replace(found, reason=reason)
+    alone = at[1][rows.own[1]]
+    counted = Counted(
+        common=per_block(shared[:, 2], edges),
+        reference=seen,
+        own=(Own(*counts[:2]), Own(*counts[2:])),
+        shown=shown,
+        echoes=Echoes(*count_echoes(alone, shared, edges), per_block(alone[:, 2], edges)),
+    )
     return replace(
         found,
-        real_first=_range(lambda chosen: counted.real_shares(chosen)[0], picks)
-        if own[0].total
-        else None,
-        real_second=_range(lambda chosen: counted.real_shares(chosen)[1], picks)
-        if own[1].total
-        else None,
-        gain=_range(counted.gain, picks),
+        real_first=range_of(counted.real_first, draws) if rows.own[0].any() else None,
+        real_second=range_of(counted.real_second, draws) if rows.own[1].any() else None,
+        gain=range_of(counted.gain, draws),
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Counted:
-    """Everything the comparison rests on, block by block of the recording."""
-
-    common: Floats
-    reference: Support
-    own: tuple[_Own, _Own]
-    shown: _Shown | None
-    echoes: _Echoes
-
-    def real_shares(self, picks: Picks) -> tuple[Floats, Floats]:
-        """Return the share of either table's own spots that is real, by choice of blocks."""
-        one, other = (
-            (bright + faint) / np.maximum(bright + faint + false, 1.0)
-            for bright, faint, false in self._parts(picks)
-        )
-        return one, other
-
-    def gain(self, picks: Picks) -> Floats:
-        """Return the Jaccard index of the second table less that of the first."""
-        common = self.common[picks].sum(axis=1)
-        parts = self._parts(picks)
-        truth = common + parts[0][0] + parts[1][0]
-        first, second = (
-            (common + bright) / np.maximum(truth + false, 1.0) for bright, _, false in parts
-        )
-        return np.asarray(second - first)
-
-    def _parts(self, picks: Picks) -> list[tuple[Floats, Floats, Floats]]:
-        """Return of either table's own spots the bright real, faint real, and false ones."""
-        most = self.echoes.others(picks)
-        if self.shown is not None:
-            most = np.clip(self.shown.share(picks) / LEAST_SHOWN, 0.0, most)
-        limits = np.ones(len(picks)), most
-        return [
-            own.parts(self.reference, picks, limit)
-            for own, limit in zip(self.own, limits, strict=True)
-        ]
+def _untold(reference: Support, common: int) -> str:
+    """Return why the recording does not tell what is real; nothing when it does."""
+    few = f"only {common} spots are found in both, too few to show a structure"
+    total = float(reference.count.sum())
+    if total < _FEWEST_COMMON:
+        return few
+    chance = float(np.sqrt(max(reference.supported.sum(), 1.0))) / total
+    if reference.excess >= max(_CERTAIN * chance, _LEAST_EXCESS):
+        return ""
+    if common < _FEWEST_COMMON:
+        return few
+    return "the spots show no structure that is seen again at another time"
 
 
 def _refuse_other_field(first: Localizations, second: Localizations) -> None:
@@ -367,33 +282,17 @@ def _is_faint(table: Localizations, photons_ratio: float) -> Mask:
 
 
 def _shown(
-    second: Localizations, shown_e: Floats | None, common: Picks, own: Picks, edges: Floats
-) -> _Shown | None:
+    second: Localizations, shown_e: Floats | None, rows: _Rows, edges: Floats
+) -> Shown | None:
     """Return what light a recording shows of common and own spots, by block."""
+    common, own = rows.common.emitter, np.flatnonzero(rows.own[1])
     if shown_e is None or "photons" not in second or len(common) < _FEWEST_SHOWN or not len(own):
         return None
     frame = second.column("frame").astype(np.float64)
     photons = second.column("photons").astype(np.float64)
     sums = [
-        per_block(frame[rows], edges, weight[rows])
-        for rows in (common, own)
+        per_block(frame[chosen], edges, weight[chosen])
+        for chosen in (common, own)
         for weight in (shown_e, photons)
     ]
-    return _Shown(*sums)
-
-
-def _share(reference: Support, only: Support, picks: Picks) -> Floats:
-    """Return the share of a set that is real, for each choice of blocks."""
-    excess, own = (
-        (of.supported - of.control)[picks].sum(axis=1)
-        / np.maximum(of.count[picks].sum(axis=1), 1.0)
-        for of in (reference, only)
-    )
-    return np.asarray(np.clip(own / np.maximum(excess, 1e-9), 0.0, 1.0))
-
-
-def _range(number: Callable[[Picks], Floats], picks: Picks) -> Range:
-    """Return a number of all blocks with the interval of its bootstrap over blocks."""
-    low, high = np.percentile(number(picks), _INTERVAL)
-    whole = np.arange(picks.shape[1])[None]
-    return Range(value=float(number(whole)[0]), low=float(low), high=float(high))
+    return Shown(*sums)

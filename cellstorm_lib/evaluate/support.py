@@ -124,13 +124,15 @@ def count_echoes(own: Floats, shared: Floats, edges: Floats) -> tuple[Floats, Fl
     (B,) float64, (B,) float64
         Following and preceding spots of each block; within 1 px and 8 frames.
     """
-    near = cKDTree(own[:, :2]).sparse_distance_matrix(
-        cKDTree(shared[:, :2]), _ECHO_PX, output_type="ndarray"
+    scale = np.array([_ECHO_PX, _ECHO_PX, _ECHO_FRAMES])
+    near = cKDTree(own / scale).sparse_distance_matrix(
+        cKDTree(shared / scale), 1.0, p=np.inf, output_type="ndarray"
     )
-    later = own[near["i"], 2] - shared[near["j"], 2]
+    apart = own[near["i"]] - shared[near["j"]]
+    is_near = np.hypot(apart[:, 0], apart[:, 1]) <= _ECHO_PX
     follows, precedes = np.zeros(len(own), bool), np.zeros(len(own), bool)
-    follows[near["i"][(later > 0) & (later <= _ECHO_FRAMES)]] = True
-    precedes[near["i"][(later < 0) & (later >= -_ECHO_FRAMES)]] = True
+    follows[near["i"][is_near & (apart[:, 2] > 0)]] = True
+    precedes[near["i"][is_near & (apart[:, 2] < 0)]] = True
     return (
         per_block(own[follows & ~precedes, 2], edges),
         per_block(own[precedes & ~follows, 2], edges),

@@ -34,7 +34,10 @@ class DenoisedScale:
 
     def values(self, light_e: Frames) -> npt.NDArray[np.uint16]:
         """Return photoelectrons as values of the stack."""
-        return np.asarray(np.clip(np.rint(light_e / self.step_e), 0, 65535), np.uint16)
+        values = light_e / np.float32(self.step_e)
+        np.rint(values, out=values)
+        np.clip(values, 0.0, 65535.0, out=values)
+        return values.astype(np.uint16)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,13 +101,14 @@ def denoised_chunks(
     flat = _flat_field(calibration)
 
     def work(frames: npt.NDArray[Any]) -> Denoised:
+        frames_e = calibration.photoelectrons(frames)
         made = denoiser.denoised(
-            calibration.photoelectrons(frames) / flat,
+            frames_e if flat is None else frames_e / flat,
             x_px=roi.x_px,
             y_px=roi.y_px,
             pixel_noise_e=calibration.pixel_noise_e,
         )
-        return replace(made, light_e=made.light_e * flat) if np.ndim(flat) else made
+        return made if flat is None else replace(made, light_e=made.light_e * flat)
 
     for made in _in_order(work, _runs(source, denoiser.reach, size), denoiser):
         if active is not None:
@@ -146,9 +150,6 @@ def _in_order(
             yield pending.popleft().result()
 
 
-def _flat_field(calibration: CameraCalibration) -> Frames | np.float32:
-    """Return the relative light at each pixel; 1 where it was not mapped."""
-    maps = calibration.maps
-    if maps is None or maps.relative_sensitivity is None:
-        return np.float32(1.0)
-    return maps.relative_sensitivity
+def _flat_field(calibration: CameraCalibration) -> Frames | None:
+    """Return the relative light at each pixel; None where it was not mapped."""
+    return None if calibration.maps is None else calibration.maps.relative_sensitivity

@@ -31,8 +31,9 @@ from cellstorm_lib.pairs.pair_set import PairSet
 
 _VALIDATIONS = 20
 _WARM_UP_SHARE = 0.03
-#: A network is never made brighter by more than the inverse of this.
-_LEAST_SHOWN = 0.5
+#: A network is never made brighter by more than the inverse of this: what is missing beyond it was
+#: blurred, not lost, as by networks that were trained briefly.
+_LEAST_SHOWN = 0.9
 #: After so many steps a network that makes less than this share of the light has collapsed.
 _COLLAPSE_STEP, _COLLAPSE_SHARE = 500, 0.1
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.evaluate.agreement import Range
+from cellstorm_lib.evaluate.real_shares import Range
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.strips import SpotStrips
 from cellstorm_lib.reconstruct.frc import FrcReport

@@ -18,6 +18,7 @@ from cellstorm_lib.pipeline.verdict_evidence import (
     displacement_row,
     domain_row,
     medians_row,
+    photons_row,
     real_spots_row,
     resolution_row,
     shown_row,
@@ -121,7 +122,7 @@ def judge(
             domain,
             counts_row(raw.spots, denoised.spots, agreement),
             alone_row(agreement),
-            medians_row("Photons per spot", "photons", raw.spots, denoised.spots, "photoelectrons"),
+            photons_row(raw.spots, denoised.spots, agreement),
             medians_row("Width of a spot", "sigma_nm", raw.spots, denoised.spots, "nm"),
         ),
         gain=agreement.gain,
@@ -175,6 +176,12 @@ def _rules_of_positions(said: _Said) -> tuple[tuple[bool, Use, str], ...]:
             "the denoised branch has more real spots, but is resolved worse",
         ),
         (
+            # what is made up at the same places again and again is even resolved well
+            said.adds_unseen and said.real != "denoised",
+            "raw",
+            "the network adds spots of which the recording shows no light",
+        ),
+        (
             said.real == "raw" and said.resolution == "denoised",
             "cannot tell",
             "the raw branch has more real spots, but is resolved worse",
@@ -204,11 +211,6 @@ def _rules_of_spots(said: _Said) -> tuple[tuple[bool, Use, str], ...]:
             said.real == "both alike",
             "raw",
             "the network changes nothing that matters, and the raw frames are as filmed",
-        ),
-        (
-            said.adds_unseen,
-            "raw",
-            "the network adds spots of which the recording shows no light",
         ),
         (
             said.resolution == "raw",

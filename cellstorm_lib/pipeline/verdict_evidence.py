@@ -1,10 +1,12 @@
 """What raw and denoised branch of a recording are compared in, row by row."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from cellstorm_lib.evaluate.agreement import LEAST_SHOWN, Agreement, Mask, Range
+from cellstorm_lib.evaluate.agreement import Agreement, Mask
+from cellstorm_lib.evaluate.real_shares import LEAST_SHOWN, Range
 from cellstorm_lib.pipeline.result import CheckOutcome, Evidence, Favours
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.tables import Localizations
@@ -198,6 +200,16 @@ def alone_row(agreement: Agreement) -> Evidence:
         favours="cannot tell",
         about="some are shown below",
     )
+
+
+def photons_row(raw: Localizations, denoised: Localizations, agreement: Agreement) -> Evidence:
+    """Return how bright spots are, all of either branch and those that both have."""
+    row = medians_row("Photons per spot", "photons", raw, denoised, "photoelectrons")
+    moved = agreement.displacement
+    if moved is None or moved.photons_ratio is None:
+        return row
+    share = f"a spot that both have keeps {moved.photons_ratio:.0%} of its photons"
+    return replace(row, about=f"median; denoised, {share}")
 
 
 def medians_row(

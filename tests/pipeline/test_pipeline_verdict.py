@@ -161,6 +161,8 @@ def test_spots_without_light_in_the_recording_speak_against_a_network_when_nothi
         )
         assert agreement.gain is None
         assert judge(once, more, agreement=agreement).use == use
+        sharp = replace(more, frc=frc(40.0))  # made-up spots may be resolved well
+        assert judge(once, sharp, agreement=agreement).use == use
 
 
 def test_unlike_film_is_reported_and_does_not_outweigh_what_is_seen():
@@ -168,6 +170,13 @@ def test_unlike_film_is_reported_and_does_not_outweigh_what_is_seen():
     verdict = judge(POOR, GOOD, remarks=(remark,))
     assert verdict.use == "denoised"
     assert any(row.favours == "raw" and row.about == remark for row in verdict.evidence)
+
+
+def test_a_network_that_darkens_is_found_out_by_the_spots_both_branches_have():
+    dark = replace(GOOD.spots, data=GOOD.spots.data.assign(photons=np.float32(300.0)))
+    rows = {row.question: row for row in judge(POOR, replace(GOOD, spots=dark)).evidence}
+    assert rows["Photons per spot"].denoised == "300 photoelectrons"
+    assert "keeps 60% of its photons" in rows["Photons per spot"].about
 
 
 def test_a_verdict_is_stored_and_read_as_it_was(tmp_path):
