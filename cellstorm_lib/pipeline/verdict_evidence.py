@@ -39,22 +39,22 @@ def real_spots_row(agreement: Agreement) -> Evidence:
         if gain is None
         else f"Jaccard index of the denoised branch less that of the raw one {gain.value:+.3f} "
         f"({gain.low:+.3f} to {gain.high:+.3f}), judged by how many of the spots that one branch "
-        "alone has lie on what is seen at other times"
+        "alone has lie on what is seen at other times; faint ones and those at the edge aside"
     )
     return Evidence(
         question="Real spots found, false ones avoided",
-        raw=_percent(agreement.real_first, agreement.only_first),
-        denoised=_percent(agreement.real_second, agreement.only_second),
+        raw=_percent(agreement.real_first, agreement.only_first, is_told=gain is not None),
+        denoised=_percent(agreement.real_second, agreement.only_second, is_told=gain is not None),
         favours=favours,
         about=about,
     )
 
 
-def _percent(real: Range | None, only: Mask) -> str:
+def _percent(real: Range | None, only: Mask, *, is_told: bool) -> str:
     """Return how much of what a branch alone has is real."""
     count = int(only.sum())
     if real is None:
-        return f"{count:,} spots of its own"
+        return f"{count:,} spots of its own" + (", all at the edge" if is_told and count else "")
     return f"{count:,} spots of its own, {real.value:.0%} real ({real.low:.0%} to {real.high:.0%})"
 
 

@@ -179,6 +179,17 @@ def test_a_network_that_darkens_is_found_out_by_the_spots_both_branches_have():
     assert "keeps 60% of its photons" in rows["Photons per spot"].about
 
 
+def test_spots_that_one_branch_has_at_the_edge_are_said_to_be_there():
+    edge = GOOD.spots.take(np.arange(20))
+    edge = replace(edge, data=edge.data.assign(x_nm=np.float64(150.0)))
+    data = pd.concat([GOOD.spots.data, edge.data]).sort_values("frame", kind="stable")
+    more = replace(GOOD, spots=replace(GOOD.spots, data=data.reset_index(drop=True)))
+    rows = {row.question: row for row in judge(GOOD, more).evidence}
+    row = rows["Real spots found, false ones avoided"]
+    assert (row.raw, row.favours) == ("0 spots of its own", "both alike")
+    assert row.denoised == "20 spots of its own, all at the edge"
+
+
 def test_a_verdict_is_stored_and_read_as_it_was(tmp_path):
     for verdict in (judge(POOR, GOOD), judge(branch(0.9, 0.05, blinks=0), GOOD)):
         write_records([verdict], tmp_path / "verdict.parquet")
