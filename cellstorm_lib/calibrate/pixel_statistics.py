@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_lib.calibrate.frame_memory import FrameMemory, frames_before
 from cellstorm_lib.calibrate.planes import Plane
 from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.recording import FrameSource, RecordingFacts
@@ -48,9 +49,9 @@ class PixelStatistics:
         Frames of each part.
     frame_means_adu : (N,) float64
         Mean of each frame.
-    neighbour_covariance_adu2 : (2, Y, X) float64
-        Covariance over time of each pixel with the next in its row, and with the next in its
-        column, the common course taken out; 0 where there is none.
+    covariance_adu2 : (3, Y, X) float64
+        Covariance over time of each pixel with the next in its row, with the next in its column,
+        and with itself in the frame before; the common course taken out; 0 where there is none.
     levels : (65536,) int64
         How often each grey value occurs.
     """
@@ -62,7 +63,7 @@ class PixelStatistics:
     part_means_adu: Floats
     part_counts: npt.NDArray[np.int64]
     frame_means_adu: Floats
-    neighbour_covariance_adu2: Floats
+    covariance_adu2: Floats
     levels: npt.NDArray[np.int64]
 
     @property
@@ -106,6 +107,7 @@ class _Sums:
         self.sums = np.zeros((2 + 2 + PART_COUNT, shape))
         self.squares = np.zeros((2, shape))
         self.products = np.zeros((2, *first.shape))
+        self.memory = FrameMemory((first.shape[0], first.shape[1]))
         self.levels = np.zeros(_LEVEL_COUNT, np.int64)
         self.frame_means: list[float] = []
         self.parts: list[int] = []
@@ -168,7 +170,9 @@ class _Sums:
             part_means_adu=self._part_means(course, together).reshape(-1, *shape),
             part_counts=np.unique(self.parts, return_counts=True)[1],
             frame_means_adu=course + float(self.first.mean()),
-            neighbour_covariance_adu2=self._covariance(course),
+            covariance_adu2=np.concatenate(
+                [self._covariance(course), self.memory.covariance()[None]]
+            ),
             levels=self.levels,
         )
 
@@ -203,19 +207,22 @@ def read_statistics(
 
     Notes
     -----
-    Memory: 18 numbers of 8 bytes per pixel.
+    Memory: 23 numbers of 8 bytes per pixel.
     """
     roi, numbers = source.facts.roi, source.frame_range
     size = max(_CHUNK_VALUES // (roi.width_px * roi.height_px), 1)
     sums: dict[str, _Sums] = {}
     for chunk in source.chunks(size):
         usable = chunk.is_key & ~chunk.is_tainted
+        later, earlier = frames_before(chunk, usable)
         part = (chunk.frame[usable] - numbers.start) * PART_COUNT // len(numbers)
         for name, place in planes.items() if usable.any() else ():
-            frames = np.ascontiguousarray(chunk.frames[usable][:, place.rows][:, :, place.columns])
+            frames = place.cut(chunk.frames[usable])
             if name not in sums:
                 sums[name] = _Sums(frames[0])
             sums[name].add(frames, part)
+            first = sums[name].first
+            sums[name].memory.add(place.cut(later) - first, place.cut(earlier) - first)
     count = min((len(plane.frame_means) for plane in sums.values()), default=0)
     check_count(source.facts, count, least_frames)
     return {name: plane.statistics(source.facts.name) for name, plane in sums.items()}
@@ -236,9 +243,7 @@ def merged(series: Sequence[PixelStatistics]) -> PixelStatistics:
         part_means_adu=np.concatenate([part.part_means_adu for part in series]),
         part_counts=np.concatenate([part.part_counts for part in series]),
         frame_means_adu=np.concatenate([part.frame_means_adu for part in series]),
-        neighbour_covariance_adu2=np.mean(
-            [part.neighbour_covariance_adu2 for part in series], axis=0
-        ),
+        covariance_adu2=np.mean([part.covariance_adu2 for part in series], axis=0),
         levels=np.sum([part.levels for part in series], axis=0),
     )
 

@@ -13,9 +13,9 @@ from cellstorm_lib.calibrate.pixel_statistics import Floats, PixelStatistics
 from cellstorm_lib.calibrate.plane_remarks import dark_remarks, outlier_remarks
 from cellstorm_lib.calibrate.response_spread import measure_response_spread
 from cellstorm_lib.calibrate.steadiness import (
+    measure_memory,
     measure_shaking,
     measure_steadiness,
-    neighbour_correlation,
 )
 from cellstorm_lib.calibrate.transfer_bins import (
     Mask,
@@ -235,14 +235,14 @@ def _refuse_shaking(
 
 
 def _refuse_smoothed(series: PixelStatistics, is_good: Mask) -> None:
-    """Raise when the noise of neighbours goes together."""
-    along_x, along_y = neighbour_correlation(series, is_good=is_good)
-    if max(abs(along_x), abs(along_y)) > _MOST_CORRELATION:
+    """Raise when noise goes together from pixel to pixel or from frame to frame."""
+    memory = measure_memory(series, is_good=is_good)
+    if max(abs(memory.along_x), abs(memory.along_y), abs(memory.in_time)) > _MOST_CORRELATION:
         raise CalibrationError(
-            f"the camera cannot be calibrated from {series.name}, because the noise of "
-            f"neighbouring pixels goes together (correlation {along_x:.2f} in a row, {along_y:.2f} "
-            "in a column), so it was smoothed and no longer counts electrons; record raw frames, "
-            "or switch denoising and sharpening off"
+            f"the camera cannot be calibrated from {series.name}, because its noise goes together "
+            f"(correlation {memory.along_x:.2f} with the next pixel in a row, {memory.along_y:.2f} "
+            f"in a column, {memory.in_time:.2f} with the frame before), so it was smoothed and no "
+            "longer counts electrons; record raw frames, or switch denoising and sharpening off"
         )
 
 

@@ -32,6 +32,10 @@ class Plane:
         """Pixels whose neighbours in the plane are not neighbours on the sensor, (Y, X)."""
         return np.asarray(_is_end(self.rows)[:, None] | _is_end(self.columns))
 
+    def cut(self, frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return these pixels of frames, (N, Y, X)."""
+        return np.ascontiguousarray(frames[:, self.rows][:, :, self.columns])
+
 
 def planes_of(facts: RecordingFacts, *, most_pixels: int | None) -> dict[str, Plane]:
     """Return the planes of a recording's frames.

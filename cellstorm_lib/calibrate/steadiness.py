@@ -121,11 +121,28 @@ def measure_shaking(
     )
 
 
-def neighbour_correlation(series: PixelStatistics, *, is_good: Mask) -> tuple[float, float]:
-    """Return how far the noise of neighbours goes together, in a row and in a column.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseMemory:
+    """How far noise goes together; each a correlation, 0 within what chance explains.
 
-    Shot noise and read noise of neighbours have nothing in common; what has was smoothed after
-    it was made, so that its variance no longer counts electrons.
+    Attributes
+    ----------
+    along_x, along_y : float
+        Of neighbours in a row and in a column.
+    in_time : float
+        Of a pixel with itself in the frame before.
+    """
+
+    along_x: float
+    along_y: float
+    in_time: float
+
+
+def measure_memory(series: PixelStatistics, *, is_good: Mask) -> NoiseMemory:
+    """Return how far the noise of a pixel goes together with that of others.
+
+    Shot noise and read noise of two pixels, or of two frames, have nothing in common; what has
+    was smoothed after it was made, so that its variance no longer counts electrons.
 
     Parameters
     ----------
@@ -133,23 +150,23 @@ def neighbour_correlation(series: PixelStatistics, *, is_good: Mask) -> tuple[fl
         Of a picture that does not move.
     is_good : (Y, X) bool
         Pixels to use.
-
-    Returns
-    -------
-    (float, float)
-        Correlation along x and along y; 0 within five standard errors of chance.
     """
-    found = []
     deviation = np.sqrt(series.pooled_variance_adu2)
-    for axis in (1, 0):
-        pair = is_good & np.roll(is_good, -1, axis=axis)
-        pair[(slice(None), -1) if axis == 1 else -1] = False
-        both = deviation[pair] * np.roll(deviation, -1, axis=axis)[pair]
-        covariance = series.neighbour_covariance_adu2[1 - axis][pair]
+    found = []
+    for number, axis in enumerate((1, 0, None)):
+        other, pair = deviation, is_good
+        if axis is not None:
+            other = np.roll(deviation, -1, axis=axis)
+            pair = is_good & np.roll(is_good, -1, axis=axis)
+            pair[(slice(None), -1) if axis == 1 else -1] = False
+        both = (deviation * other)[pair]
+        covariance = series.covariance_adu2[number][pair]
         share = float((covariance / np.maximum(both, 1e-12)).mean()) if pair.any() else 0.0
         chance = 1.0 / np.sqrt(max(np.count_nonzero(pair) * series.freedom, 1.0))
-        found.append(share if abs(share) > _CERTAIN * chance else 0.0)
-    return found[0], found[1]
+        # mean and course, which are taken out, hold a share of 1/n of both frames of a pair
+        slack = 2.0 / series.frame_count if axis is None else 0.0
+        found.append(share if abs(share) > _CERTAIN * chance + slack else 0.0)
+    return NoiseMemory(along_x=found[0], along_y=found[1], in_time=found[2])
 
 
 def _less_its_line(values: Floats, signal: Floats, index: Indices) -> Floats:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from scipy import ndimage
-from transfer_series import P9, SCMOS, Sensor, defocused
+from transfer_series import P9, SCMOS, Camera, Sensor, VideoSource, defocused
 
 from cellstorm_lib.calibrate.photon_transfer import measure_photon_transfer
 from cellstorm_lib.calibrate.pixel_statistics import read_statistics
 from cellstorm_lib.calibrate.planes import planes_of
-from cellstorm_lib.calibrate.steadiness import neighbour_correlation
+from cellstorm_lib.calibrate.steadiness import NoiseMemory, measure_memory
 from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.video.array import ArraySource
 
@@ -127,22 +127,67 @@ def test_noise_that_was_smoothed_gives_a_reason_and_no_number(sigma_px):
     series = ArraySource(smoothed.astype(np.uint16), name="smoothed")
     with pytest.raises(
         CalibrationError,
-        match=r"cannot be calibrated from smoothed, because the noise of neighbouring pixels goes",
+        match=r"cannot be calibrated from smoothed, because its noise goes together",
     ):
         measured(series, sensor.dark())
 
 
-def test_neighbours_of_a_sensor_have_nothing_in_common_whatever_the_lamp_does():
+def statistics_of(frames):
+    source = ArraySource(frames.round().astype(np.uint16))
+    return read_statistics(source, planes=planes_of(source.facts, most_pixels=None))["grey"]
+
+
+ALL = np.ones((64, 64), bool)
+
+
+def test_noise_of_a_sensor_goes_together_with_nothing_whatever_the_lamp_does():
     rng = np.random.default_rng(12)
     lamp = 1 + 0.1 * np.sin(np.arange(100) / 5) + rng.normal(0, 0.05, 100)
-    sensor = Sensor(SCMOS, 13)
-    source = sensor.source(defocused(64, 3000), lamp=lamp)
-    grey = read_statistics(source, planes=planes_of(source.facts, most_pixels=None))["grey"]
-    assert neighbour_correlation(grey, is_good=np.ones((64, 64), bool)) == (0.0, 0.0)
-    blurred = ndimage.uniform_filter1d(sensor.frames(500.0).astype(float), 3, axis=2).round()
-    source = ArraySource(blurred.astype(np.uint16))
-    grey = read_statistics(source, planes=planes_of(source.facts, most_pixels=None))["grey"]
-    along_x, along_y = neighbour_correlation(grey, is_good=np.ones((64, 64), bool))
-    # three of three neighbours' values are shared by two of three; 64 x 63 pairs, 96 each
-    assert along_x == pytest.approx(2 / 3, abs=0.02)
-    assert along_y == 0.0
+    frames = Sensor(SCMOS, 13).frames(defocused(64, 3000), lamp=lamp)
+    assert measure_memory(statistics_of(frames), is_good=ALL) == NoiseMemory(
+        along_x=0.0, along_y=0.0, in_time=0.0
+    )
+
+
+def test_how_far_smoothed_noise_goes_together_is_measured():
+    frames = Sensor(SCMOS, 13).frames(500.0).astype(float)
+    along_x = measure_memory(
+        statistics_of(ndimage.uniform_filter1d(frames, 3, axis=2)), is_good=ALL
+    )
+    # two of three values are shared
+    assert along_x.along_x == pytest.approx(2 / 3, abs=0.02)
+    assert (along_x.along_y, along_x.in_time) == (0.0, 0.0)
+    in_time = measure_memory(
+        statistics_of(ndimage.uniform_filter1d(frames, 2, axis=0)), is_good=ALL
+    )
+    # the mean of 100 frames, which is taken out, holds 2/100 of the variance of such noise
+    assert in_time.in_time == pytest.approx(1 / 2 - 2 / 100, abs=0.01)
+    assert (in_time.along_x, in_time.along_y) == (0.0, 0.0)
+
+
+def test_a_video_smoothed_over_time_shows_it_in_its_key_frames_and_those_before():
+    camera = Camera(16.3, 0.5, 2.0, 0.4, 0.0, 8)
+    sensor = Sensor(camera, 14)
+    light, dark = (sensor.frames(e, count=402).astype(float) for e in (defocused(64, 100), 0.0))
+
+    class Video(VideoSource):
+        def __init__(self, frames, name):
+            super().__init__(frames[::3], gop=3, name=name)
+            self._frames = frames
+
+    def clips(smooth):
+        return [
+            Video((smooth(stack)).round().astype(np.uint8), name)
+            for stack, name in ((light, "clip.mp4"), (dark, "dark.mp4"))
+        ]
+
+    plain = clips(lambda stack: stack)
+    found = measure_photon_transfer(
+        plain[:1], plain[1:], name="phone", key_frame_qp=lambda source: 4.0
+    )
+    assert found.calibration.gain_e_per_adu == pytest.approx(0.5, rel=0.03)
+    smoothed = clips(lambda stack: 0.7 * stack + 0.3 * np.roll(stack, 1, axis=0))
+    with pytest.raises(CalibrationError, match=r"0\.\d\d with the frame before\)"):
+        measure_photon_transfer(
+            smoothed[:1], smoothed[1:], name="phone", key_frame_qp=lambda source: 4.0
+        )
