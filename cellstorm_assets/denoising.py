@@ -97,7 +97,6 @@ def denoised_stack(
         metadata={
             **as_metadata(told),
             "stack": dg.MetadataValue.path(str(path)),
-            "unlike the training film": "\n".join(told.remarks) or "no",
             "a frame, as filmed": _frame(source_of(recording, project), recording, "film"),
             "a frame, denoised": _frame(open_recording(path), recording, "denoised"),
         },
