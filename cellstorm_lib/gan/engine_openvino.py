@@ -51,6 +51,8 @@ class OpenvinoEngine:
         self.workers = workers
         self._network = checkpoint.network()
         self._frames = checkpoint.recipe.frames
+        # What OpenVINO sets up when it meets its first array may lock up when two threads do so.
+        _ = openvino.Tensor(np.zeros(1, np.float32), shared_memory=True).data
         self._core = openvino.Core()
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         is_half = checkpoint.recipe.half_precision and "BF16" in able

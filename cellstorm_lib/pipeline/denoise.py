@@ -56,8 +56,8 @@ def denoise_recording(
         What denoises.
     out : Path
         An OME-TIFF; photoelectrons of molecules = value * photons_per_adu, no background. It
-        keeps pixel size, scale, calibration, and the network's name and digest. Its frames count
-        from 0; `first_frame` among its details is the recording's number of the first.
+        keeps pixel size, scale, calibration, and the network's name and digest. Frames keep
+        the recording's own numbers: `first_frame` among its details is that of the first.
     pixel_size_nm : float or None
         Object-side pixel size; None leaves it out.
     progress : callable, optional

@@ -38,9 +38,7 @@ def chosen_roi(
         raise SettingsError(f"{name}: {error}") from error
 
 
-def chosen_frames(
-    frames: tuple[int | None, int | None] | None, *, name: str, frame_count: int
-) -> range:
+def chosen_frames(frames: tuple[int | None, int | None] | None, *, name: str, held: range) -> range:
     """Return the frame numbers to read of a file.
 
     Parameters
@@ -49,8 +47,8 @@ def chosen_frames(
         First frame and the one after the last; None for the beginning or the end.
     name : str
         The file, for messages.
-    frame_count : int
-        Frames of the file.
+    held : range
+        Frame numbers of the file.
 
     Raises
     ------
@@ -58,13 +56,14 @@ def chosen_frames(
         When none of them exists.
     """
     start, stop = frames or (None, None)
-    first = 0 if start is None else start
-    end = frame_count if stop is None else min(stop, frame_count)
+    first = held.start if start is None else max(start, held.start if start >= 0 else start)
+    end = held.stop if stop is None else min(stop, held.stop)
     if first < 0 or first >= end:
         asked = f"{'' if start is None else start}:{'' if stop is None else stop}"
         raise SettingsError(
             f"{name} has no frames {asked}; "
-            f"it holds 0 to {frame_count - 1}, so give a start and a stop within 0:{frame_count}"
+            f"it holds {held.start} to {held.stop - 1}, so give a start and a stop within "
+            f"{held.start}:{held.stop}"
         )
     return range(first, end)
 

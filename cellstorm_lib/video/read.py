@@ -71,7 +71,9 @@ def open_recording(
         source = _STACKS[container](path, roi=roi)
     else:
         source = open_video(path, container, roi=roi)
-    wanted = chosen_frames(frames, name=path.name, frame_count=source.facts.frame_count)
+    first = source.frame_range.start
+    held = range(first, first + source.facts.frame_count)
+    wanted = chosen_frames(frames, name=path.name, held=held)
     source = dataclasses.replace(source, frame_range=wanted)
     refuse_damaged(source.known_loss(), path.name)
     return source

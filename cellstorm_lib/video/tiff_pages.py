@@ -48,11 +48,12 @@ _GREY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TiffPages:
-    """Frames that each are one (compressed) page of a TIFF file."""
+    """Frames that each are one (compressed) page of a TIFF file, from number `first_frame` on."""
 
     path: Path
     dtype: np.dtype[Any]
     shape: tuple[int, int]
+    first_frame: int = 0
 
     @contextmanager
     def opened(self, roi: Roi) -> Iterator[ReadPage]:
@@ -63,8 +64,10 @@ class TiffPages:
 
     def _read(self, pages: Any, frame: int, roi: Roi) -> Luma | None:
         """Decompress a page; None when it is absent or broken."""
+        if frame < self.first_frame:
+            return None
         try:
-            page = pages[frame]
+            page = pages[frame - self.first_frame]
             luma = None if page is None else page.asarray(maxworkers=1).reshape(self.shape)
         except UNREADABLE:
             return None
@@ -149,6 +152,7 @@ def _source_of(path: Path, tif: tifffile.TiffFile, roi: Roi | str | None) -> Sta
         )
     frame_count = series.size // (height_px * width_px)
     own = own_facts(tif)
+    first_frame = own.get("first_frame", 0)  # of a part of a recording that was denoised
     dtype = np.dtype(np.uint8 if series.dtype == np.uint8 else np.uint16)
     facts = RecordingFacts(
         name=path.name,
@@ -176,9 +180,11 @@ def _source_of(path: Path, tif: tifffile.TiffFile, roi: Roi | str | None) -> Sta
         )
     return StackSource(
         facts=facts,
-        frame_range=range(frame_count),
-        pages=TiffPages(path=path, dtype=dtype, shape=(height_px, width_px)),
-        log=FrameLog(frame_count),
+        frame_range=range(first_frame, first_frame + frame_count),
+        pages=TiffPages(
+            path=path, dtype=dtype, shape=(height_px, width_px), first_frame=first_frame
+        ),
+        log=FrameLog(first_frame + frame_count),
     )
 
 

@@ -79,6 +79,24 @@ def test_a_part_says_where_it_begins(network: Network, tmp_path: Path) -> None:
     assert facts.details["region_px"] == {"width_px": 64, "height_px": 48, "x_px": 0, "y_px": 0}
 
 
+def test_frames_of_a_part_keep_their_numbers(network: Network, tmp_path: Path) -> None:
+    frames = np.random.default_rng(3).poisson(20, (30, 32, 32)).astype(np.uint8)
+    source, out = ArraySource(frames), tmp_path / "part.ome.tif"
+    denoise_recording(source.part(12, 25), CAMERA, network, out, pixel_size_nm=100.0)
+    stack = open_recording(out)
+    assert stack.frame_range == range(12, 25)
+    assert stack.facts.frame_count == 13
+    chunks = list(stack.chunks(5))
+    assert chunks[0].previous is None
+    np.testing.assert_array_equal(np.concatenate([c.frame for c in chunks]), np.arange(12, 25))
+    whole = np.concatenate([c.frames for c in chunks])
+    part = next(iter(stack.part(20, 22).chunks(2)))
+    np.testing.assert_array_equal(part.frames, whole[8:10])
+    np.testing.assert_array_equal(part.previous, whole[7])
+    assert stack.loss().missing_count == 0
+    assert stack.loss().decoded_count == 13
+
+
 def test_what_cannot_be_denoised_leaves_nothing_behind(network: Network, tmp_path: Path) -> None:
     nothing = ArraySource(blinking(4)).part(2, 2)
     with pytest.raises(RecordingError, match="holds no frame"):
