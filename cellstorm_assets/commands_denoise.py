@@ -67,7 +67,7 @@ def denoise(
     """Turn FILE into a stack of the light of its molecules, which `localize` and Fiji read.
 
     Photoelectrons = value * photons_per_adu, which the stack keeps in its metadata along with
-    pixel size, camera and network. Its frames count from 0.
+    pixel size, camera and network. Its frames keep the numbers they have in FILE.
     """
     from cellstorm_assets.denoising import network_of
     from cellstorm_assets.project import find_project
