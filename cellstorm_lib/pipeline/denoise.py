@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.gan.denoise import ActiveShare, DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
@@ -17,7 +18,7 @@ from cellstorm_lib.pipeline.steps import Progress
 from cellstorm_lib.recording import FrameChunk, FrameSource, LossSummary, RecordingFacts
 from cellstorm_lib.video.tiff import write_stack
 
-_SAMPLED_FRAMES = 32
+_SAMPLED_FRAMES, _SAMPLED_PIXELS = 32, 8_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,16 +115,10 @@ def unlike_training(
 
     The background is the median of some frames spread over the recording.
     """
-    frames = source.frame_range
-    step = max(len(frames) // _SAMPLED_FRAMES, 1)
-    medians = []
-    for number in frames[::step]:
-        chunk = next(iter(source.part(number, number + 1).chunks(1)), None)
-        if chunk is not None:
-            medians.append(float(np.median(chunk.frames)))
-    if not medians:
+    frames = few_frames(source, most_frames=_SAMPLED_FRAMES, most_pixels=_SAMPLED_PIXELS)
+    if not frames.size:
         return ()
-    background_adu = float(np.median(medians))
+    background_adu = float(np.median(frames))
     return domain_remarks(
         denoiser.checkpoint.domain,
         gain_e_per_adu=calibration.gain_e_per_adu,
