@@ -186,7 +186,8 @@ def denoised_branch(film: Film, light_e: Light) -> BranchFindings:
 def light_of(film: Film, checkpoint: Checkpoint) -> Light:
     """Return what a network makes of a film."""
     denoiser = Denoiser(checkpoint, workers=1)
-    return np.concatenate(list(denoised_chunks(film.source, film.calibration, denoiser)))
+    chunks = denoised_chunks(film.source, film.calibration, denoiser)
+    return np.concatenate([chunk.light_e for chunk in chunks])
 
 
 def perturbed(checkpoint: Checkpoint, strength: float) -> Checkpoint:

@@ -3,15 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import RecordingError
-from cellstorm_lib.gan.denoiser import Denoised, Denoiser, Frames
+from cellstorm_lib.gan.denoiser import Denoiser, Frames
 from cellstorm_lib.recording import FrameSource
 
 _CHUNK_PX = 1 << 21
@@ -40,17 +40,24 @@ class DenoisedScale:
         return values.astype(np.uint16)
 
 
-@dataclass(slots=True, kw_only=True)
-class ActiveShare:
-    """How much of a recording held light: the mean over the frames denoised so far."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DenoisedChunk:
+    """Consecutive frames of a recording as the network sees them.
 
-    frames: int = 0
-    share: float = 1.0
+    Attributes
+    ----------
+    frame : (N,) int64
+        The recording's own frame numbers; a lost frame leaves a gap.
+    light_e : (N, Y, X) float32
+        Photoelectrons of molecules, without background. With a flat field the network is shown
+        evenly lit frames; what it makes of them is weighted by the field again.
+    active_share : float
+        Share of the frames' cells that were computed, see `Denoised`.
+    """
 
-    def add(self, frames: int, share: float) -> None:
-        """Take some more frames into account."""
-        self.share = (self.share * self.frames + share * frames) / (self.frames + frames)
-        self.frames += frames
+    frame: npt.NDArray[np.int64]
+    light_e: Frames
+    active_share: float
 
 
 def denoised_chunks(
@@ -59,8 +66,7 @@ def denoised_chunks(
     denoiser: Denoiser,
     *,
     progress: Callable[[int, int], None] | None = None,
-    active: ActiveShare | None = None,
-) -> Iterator[Frames]:
+) -> Iterator[DenoisedChunk]:
     """Yield the light of molecules in every frame of a recording, in order.
 
     The first and the last frame stand in for the neighbours they lack. Neither the number of
@@ -76,14 +82,10 @@ def denoised_chunks(
         The network at work, on as many threads as its `workers`.
     progress : callable, optional
         Called with frames done and frames in all.
-    active : ActiveShare, optional
-        Where the share of active cells is noted.
 
     Yields
     ------
-    (N, Y, X) float32
-        Photoelectrons of molecules, without background. With a flat field the network is shown
-        evenly lit frames; what it makes of them is weighted by the field again.
+    DenoisedChunk
 
     Raises
     ------
@@ -100,47 +102,57 @@ def denoised_chunks(
     done, total = 0, len(source.frame_range)
     flat = _flat_field(calibration)
 
-    def work(frames: npt.NDArray[Any]) -> Denoised:
-        frames_e = calibration.photoelectrons(frames)
+    def work(run: _Run) -> DenoisedChunk:
+        frames_e = calibration.photoelectrons(run.frames)
         made = denoiser.denoised(
             frames_e if flat is None else frames_e / flat,
             x_px=roi.x_px,
             y_px=roi.y_px,
             pixel_noise_e=calibration.pixel_noise_e,
         )
-        return made if flat is None else replace(made, light_e=made.light_e * flat)
+        return DenoisedChunk(
+            frame=run.middle,
+            light_e=made.light_e if flat is None else made.light_e * flat,
+            active_share=made.active_share,
+        )
 
     for made in _in_order(work, _runs(source, denoiser.reach, size), denoiser):
-        if active is not None:
-            active.add(len(made.light_e), made.active_share)
-        yield made.light_e
-        done += len(made.light_e)
+        yield made
+        done += len(made.frame)
         if progress is not None:
             progress(done, total)
     if not done:
         raise RecordingError(f"{source.facts.name} holds no frame that can be decoded")
 
 
-def _runs(source: FrameSource, reach: int, size: int) -> Iterator[npt.NDArray[Any]]:
+class _Run(NamedTuple):
+    """Consecutive frames with the neighbours on both sides, and the numbers of those between."""
+
+    middle: npt.NDArray[np.int64]
+    frames: npt.NDArray[Any]
+
+
+def _runs(source: FrameSource, reach: int, size: int) -> Iterator[_Run]:
     """Yield consecutive frames with the neighbours that are needed on both sides."""
     held: npt.NDArray[Any] | None = None
+    numbers = np.zeros(0, np.int64)
     for chunk in source.chunks(size):
         first = np.repeat(chunk.frames[:1], reach, axis=0) if held is None else held
         held = np.concatenate([first, chunk.frames])
-        if len(held) > 2 * reach:
-            yield held
-            held = held[len(held) - 2 * reach :]
+        numbers = np.concatenate([numbers, chunk.frame])
+        count = len(held) - 2 * reach
+        if count > 0:
+            yield _Run(numbers[:count], held)
+            held, numbers = held[count:], numbers[count:]
     if held is not None and reach:
-        yield np.concatenate([held, np.repeat(held[-1:], reach, axis=0)])
+        yield _Run(numbers, np.concatenate([held, np.repeat(held[-1:], reach, axis=0)]))
 
 
 def _in_order(
-    work: Callable[[npt.NDArray[Any]], Denoised],
-    runs: Iterator[npt.NDArray[Any]],
-    denoiser: Denoiser,
-) -> Iterator[Denoised]:
+    work: Callable[[_Run], DenoisedChunk], runs: Iterator[_Run], denoiser: Denoiser
+) -> Iterator[DenoisedChunk]:
     """Yield the results of runs in their order; only a few runs are held at a time."""
-    pending: deque[Future[Denoised]] = deque()
+    pending: deque[Future[DenoisedChunk]] = deque()
     with ThreadPoolExecutor(denoiser.workers, initializer=denoiser.enter_thread) as pool:
         for run in runs:
             pending.append(pool.submit(work, run))

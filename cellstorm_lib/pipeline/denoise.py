@@ -1,21 +1,20 @@
 """A recording denoised into a stack beside it, and what is to be said of that."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.gan.denoise import ActiveShare, DenoisedScale, denoised_chunks
-from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.gan.denoise import DenoisedChunk, DenoisedScale, denoised_chunks
+from cellstorm_lib.gan.denoiser import Denoiser, Frames
 from cellstorm_lib.gan.domain import domain_remarks
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.steps import Progress
-from cellstorm_lib.recording import FrameChunk, FrameSource, LossSummary, RecordingFacts
+from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.video.tiff import write_stack
 
 _SAMPLED_FRAMES, _SAMPLED_PIXELS = 32, 8_000_000
@@ -74,11 +73,18 @@ def denoise_recording(
     began = time.perf_counter()
     denoiser = network.denoiser
     scale = DenoisedScale.of(calibration)
-    active = ActiveShare()
+    active_shares: list[float] = []
+
+    def denoised() -> Iterator[DenoisedChunk]:
+        for chunk in denoised_chunks(source, calibration, denoiser, progress=progress):
+            active_shares.extend([chunk.active_share] * len(chunk.frame))
+            yield chunk
+
+    shape = (source.facts.roi.height_px, source.facts.roi.width_px)
     remarks = unlike_training(source, calibration, denoiser)
     write_stack(
         out,
-        _with_lost_frames(source, calibration, denoiser, scale, progress, active),
+        map(scale.values, _with_lost_frames(denoised(), source.frame_range, shape)),
         pixel_size_nm=pixel_size_nm,
         frame_rate_hz=source.facts.frame_rate_hz,
         photons_per_adu=scale.step_e,
@@ -104,7 +110,7 @@ def denoise_recording(
         engine=denoiser.engine,
         remarks=remarks,
         frames_per_second=len(source.frame_range) / max(time.perf_counter() - began, 1e-9),
-        active_share=active.share,
+        active_share=float(np.mean(active_shares)),
     )
 
 
@@ -128,59 +134,14 @@ def unlike_training(
 
 
 def _with_lost_frames(
-    source: FrameSource,
-    calibration: CameraCalibration,
-    denoiser: Denoiser,
-    scale: DenoisedScale,
-    progress: Progress | None,
-    active: ActiveShare,
-) -> Iterator[npt.NDArray[np.uint16]]:
-    """Yield every frame of the recording's range; those that were lost are black."""
-    film = _Remembering(source)
-    wanted = source.frame_range.start
-    shape = (source.facts.roi.height_px, source.facts.roi.width_px)
-    parts = denoised_chunks(film, calibration, denoiser, progress=progress, active=active)
-    for light_e in parts:
-        numbers, film.given = film.given[: len(light_e)], film.given[len(light_e) :]
-        values = np.zeros((int(numbers[-1]) + 1 - wanted, *shape), np.uint16)
-        values[numbers - wanted] = scale.values(light_e)
-        wanted += len(values)
-        yield values
-    if wanted < source.frame_range.stop:
-        yield np.zeros((source.frame_range.stop - wanted, *shape), np.uint16)
-
-
-class _Remembering:
-    """A source that remembers the numbers of the frames it gave."""
-
-    def __init__(self, source: FrameSource) -> None:
-        self._source = source
-        self.given = np.zeros(0, np.int64)
-
-    @property
-    def facts(self) -> RecordingFacts:
-        """Facts of the file."""
-        return self._source.facts
-
-    @property
-    def frame_range(self) -> range:
-        """Frame numbers of the source."""
-        return self._source.frame_range
-
-    def chunks(self, size: int) -> Iterator[FrameChunk]:
-        """Yield the frames of the source."""
-        for chunk in self._source.chunks(size):
-            self.given = np.concatenate([self.given, chunk.frame])
-            yield chunk
-
-    def part(self, start: int, stop: int) -> FrameSource:
-        """Return a part of the source."""
-        return self._source.part(start, stop)
-
-    def key_frames(self) -> npt.NDArray[np.int64]:
-        """Return the key frames of the source."""
-        return self._source.key_frames()
-
-    def loss(self) -> LossSummary:
-        """Return what the source lacks."""
-        return self._source.loss()
+    chunks: Iterable[DenoisedChunk], wanted: range, shape: tuple[int, int]
+) -> Iterator[Frames]:
+    """Yield the light of every wanted frame, in order; frames that were lost are black."""
+    begin = wanted.start
+    for chunk in chunks:
+        light_e = np.zeros((int(chunk.frame[-1]) + 1 - begin, *shape), np.float32)
+        light_e[chunk.frame - begin] = chunk.light_e
+        begin += len(light_e)
+        yield light_e
+    if begin < wanted.stop:
+        yield np.zeros((wanted.stop - begin, *shape), np.float32)

@@ -87,7 +87,7 @@ def denoised_film(made: MadeFilm, denoiser: Denoiser) -> ArraySource:
     scale = DenoisedScale.of(made.calibration)
     parts = denoised_chunks(made.source, made.calibration, denoiser)
     return ArraySource(
-        np.concatenate([scale.values(light_e) for light_e in parts]),
+        np.concatenate([scale.values(part.light_e) for part in parts]),
         name=f"{made.film.name} denoised",
         denoised_photons_per_adu=scale.step_e,
     )

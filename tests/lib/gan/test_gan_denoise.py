@@ -49,8 +49,15 @@ def film(frames: int, height: int, width: int) -> np.ndarray:
     return rng.poisson(12.0, (frames, height, width)).astype(np.uint8)
 
 
+def light_of(source, camera, network):
+    chunks = list(denoised_chunks(source, camera, network))
+    frames = np.concatenate([chunk.frame for chunk in chunks])
+    np.testing.assert_array_equal(frames, np.arange(len(frames)))
+    return np.concatenate([chunk.light_e for chunk in chunks])
+
+
 def whole(source: ArraySource, network: Denoiser) -> np.ndarray:
-    return np.concatenate(list(denoised_chunks(source, CAMERA, network)))
+    return light_of(source, CAMERA, network)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 7])
@@ -80,7 +87,7 @@ def test_a_flat_field_shows_the_network_even_light_and_is_put_back() -> None:
     frames = film(4, 32, 32)
     light = np.linspace(0.5, 1.5, 32, dtype=np.float32) * np.ones((32, 1), np.float32)
     camera = replace(CAMERA, maps=PixelMaps(relative_sensitivity=light))
-    out = np.concatenate(list(denoised_chunks(ArraySource(frames), camera, network)))
+    out = light_of(ArraySource(frames), camera, network)
     shown = CAMERA.photoelectrons(frames[[0, 0, 1, 2, 3, 3]]) / light
     np.testing.assert_array_equal(out, network.light(shown) * light)
 

@@ -8,7 +8,7 @@ from gan_networks import FINE, champion, film_e, untrained
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.gan import denoise
-from cellstorm_lib.gan.denoise import ActiveShare, denoised_chunks
+from cellstorm_lib.gan.denoise import denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.engines import engine_named
 from cellstorm_lib.gan.gate import CELL_PX, GateSettings, active_cells
@@ -107,11 +107,13 @@ def test_neither_chunks_nor_threads_change_a_single_bit(
     for workers, chunk_px in ((1, 1 << 20), (3, 80 * 112 * 4), (2, 1)):
         monkeypatch.setattr(denoise, "_CHUNK_PX", chunk_px)
         network = Denoiser(checkpoint, device="cpu", engine=engine, gate=gate, workers=workers)
-        active = ActiveShare()
-        parts = denoised_chunks(ArraySource(frames), camera, network, active=active)
-        made.append(np.concatenate(list(parts)))
-        assert active.frames == len(frames)
-        assert active.share < GATE.dense_share if gate else active.share == 1.0
+        parts = list(denoised_chunks(ArraySource(frames), camera, network))
+        made.append(np.concatenate([part.light_e for part in parts]))
+        assert np.concatenate([part.frame for part in parts]).tolist() == list(range(len(frames)))
+        share = np.average(
+            [part.active_share for part in parts], weights=[len(part.frame) for part in parts]
+        )
+        assert share < GATE.dense_share if gate else share == 1.0
     assert made[0].any()
     np.testing.assert_array_equal(made[1], made[0])
     np.testing.assert_array_equal(made[2], made[0])
