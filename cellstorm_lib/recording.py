@@ -199,6 +199,27 @@ class FrameChunk:
     packet_bytes: npt.NDArray[np.int64]
     previous: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None
 
+    def rows_of(
+        self, frame: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return which rows of a table lie in these frames, and in which of them.
+
+        Parameters
+        ----------
+        frame : (M,) int
+            Frame numbers of the rows, in order.
+
+        Returns
+        -------
+        (K,) int64
+            Rows.
+        (K,) int64
+            For each, the frame's place in this chunk.
+        """
+        first, last = np.searchsorted(frame, [self.frame[0], self.frame[-1] + 1])
+        rows = np.arange(first, last)[np.isin(frame[first:last], self.frame)]
+        return rows, np.searchsorted(self.frame, frame[rows])
+
 
 class FrameSource(Protocol):
     """Frames of one recording, read as a stream in bounded memory.

@@ -40,9 +40,7 @@ def with_columns_of_film(spots: Localizations, film: FrameSource) -> Localizatio
         for name in _NAMES
     }
     for chunk, ages in with_copy_ages(film.chunks(size), film.facts):
-        first, last = np.searchsorted(frame, [chunk.frame[0], chunk.frame[-1] + 1])
-        rows = np.arange(first, last)[np.isin(frame[first:last], chunk.frame)]
-        index = np.searchsorted(chunk.frame, frame[rows])
+        rows, index = chunk.rows_of(frame)
         columns["frames_since_key"][rows] = chunk.frames_since_key[index]
         columns["is_tainted"][rows] = chunk.is_tainted[index]
         if ages is not None:

@@ -39,11 +39,9 @@ def film_light(
     light_e = np.zeros(len(spots))
     size = max(1, _CHUNK_PX // (roi.width_px * roi.height_px))
     for chunk in film.chunks(size):
-        first, last = np.searchsorted(frame, [chunk.frame[0], chunk.frame[-1] + 1])
-        rows = np.arange(first, last)[np.isin(frame[first:last], chunk.frame)]
+        rows, index = chunk.rows_of(frame)
         if len(rows):
             photons = calibration.photoelectrons(chunk.frames)
-            index = np.searchsorted(chunk.frame, frame[rows])
             light_e[rows] = _light_at(photons, index, row[rows], column[rows])
     return light_e
 

@@ -1,11 +1,12 @@
-"""Regions of interest and the summary of what a recording lost."""
+"""Regions of interest, the summary of what a recording lost, and the rows of a chunk."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.recording import LossSummary, Roi
+from cellstorm_lib.recording import FrameChunk, LossSummary, Roi
 
 sides = st.integers(1, 5000)
 
@@ -48,3 +49,17 @@ def test_damage_counts_missing_and_tainted_frames() -> None:
     assert LossSummary(expected_count=0, decoded_count=0).damaged_share == 1.0
     dropped = LossSummary(expected_count=50, decoded_count=50, dropped_count=3)
     assert dropped.damaged_share == 0.0
+
+
+def test_rows_of_a_table_are_found_in_the_frames_of_a_chunk_that_has_gaps():
+    number = np.array([3, 4, 7])
+    chunk = FrameChunk(
+        frames=np.zeros((3, 2, 2), np.uint8), frame=number, time_s=number / 20,
+        is_key=np.ones(3, bool), frames_since_key=np.zeros(3, np.int32),
+        is_tainted=np.zeros(3, bool), packet_bytes=np.ones(3, np.int64), previous=None,
+    )  # fmt: skip
+    frame = np.array([0, 3, 3, 5, 7, 8], np.int32)
+    rows, index = chunk.rows_of(frame)
+    assert rows.tolist() == [1, 2, 4]
+    assert index.tolist() == [0, 0, 2]
+    assert [len(each) for each in chunk.rows_of(frame[:0])] == [0, 0]
