@@ -24,7 +24,6 @@ class FrameMemory:
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self._count = 0
         self._sums = np.zeros((4, *shape))  # frame, before, course x frame, course x before
         self._product = np.zeros(shape)
         self._course: list[float] = []
@@ -32,7 +31,6 @@ class FrameMemory:
     def add(self, frames: Floats, before: Floats) -> None:
         """Take in frames and those just before them, (n, Y, X); any common offset will do."""
         course = frames.mean(axis=(1, 2))
-        self._count += len(frames)
         self._sums[0] += frames.sum(axis=0)
         self._sums[1] += before.sum(axis=0)
         self._sums[2] += np.tensordot(course, frames, 1)
@@ -46,14 +44,31 @@ class FrameMemory:
         What follows the frame's mean, as a lamp that changes, is taken out. 0 when fewer than 8
         frames have one before them.
         """
-        if self._count < _FEWEST:
+        if len(self._course) < _FEWEST:
             return np.zeros_like(self._product)
-        course = np.array(self._course)
-        energy = float(np.square(course - course.mean()).sum())
-        shared = self._sums[2:] - course.mean() * self._sums[:2]
-        explained = shared[0] * shared[1] / energy if energy > 0 else 0.0
-        expected = self._sums[0] * self._sums[1] / self._count + explained
-        return np.asarray((self._product - expected) / (self._count - 2))
+        one, other = ((self._sums[k], self._sums[2 + k]) for k in (0, 1))
+        return covariance_beside(np.array(self._course), self._product, one, other)
+
+
+def covariance_beside(
+    course: Floats, product: Floats, one: tuple[Floats, Floats], other: tuple[Floats, Floats]
+) -> Floats:
+    """Return the covariance of two sets of pixels over time, what follows a course taken out.
+
+    Parameters
+    ----------
+    course : (N,) float64
+        What both may follow, frame by frame.
+    product : (Y, X) float64
+        Sum of one times the other.
+    one, other : pair of (Y, X) float64
+        The sum of each, and its sum weighted by the course.
+    """
+    count, mean = len(course), course.mean()
+    energy = float(np.square(course - mean).sum())
+    shared = [weighted - mean * total for total, weighted in (one, other)]
+    explained = shared[0] * shared[1] / energy if energy > 0 else 0.0
+    return np.asarray((product - one[0] * other[0] / count - explained) / (count - 2))
 
 
 def frames_before(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cellstorm_lib.calibrate.frame_memory import FrameMemory, frames_before
+from cellstorm_lib.calibrate.frame_memory import FrameMemory, covariance_beside, frames_before
 from cellstorm_lib.calibrate.planes import Plane
 from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.recording import FrameSource, RecordingFacts
@@ -134,17 +134,18 @@ class _Sums:
 
     def _covariance(self, course: Floats) -> Floats:
         """Return the covariance of each pixel with the next in its row and in its column."""
-        count = len(course)
         total = (self.sums[0] + self.sums[1]).reshape(self.first.shape)
-        energy = float(np.square(course - course.mean()).sum())
-        shared = (self.sums[2] + self.sums[3]).reshape(self.first.shape) - course.mean() * total
+        weighted = (self.sums[2] + self.sums[3]).reshape(self.first.shape)
         found = np.zeros_like(self.products)
-        for axis, (one, next_) in enumerate(
+        for axis, (here, beside) in enumerate(
             ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
         ):
-            explained = shared[one] * shared[next_] / energy if energy > 0 else 0.0
-            expected = total[one] * total[next_] / count + explained
-            found[axis][one] = (self.products[axis][one] - expected) / (count - 2)
+            found[axis][here] = covariance_beside(
+                course,
+                self.products[axis][here],
+                (total[here], weighted[here]),
+                (total[beside], weighted[beside]),
+            )
         return found
 
     def statistics(self, name: str) -> PixelStatistics:
