@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     default=("default",),
     show_default=True,
     metavar="NAME",
-    help="A recipe that comes with the program: default, demo, paper. Several: one after another.",
+    help="A recipe that comes with the program: default, demo, paper, or fine-tune (with --start). "
+    "Several: one after another.",
 )
 @click.option(
     "--set",
@@ -48,6 +49,11 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="KEY=A,B,...",
     help="Train once with each value; several sweeps: with each combination.",
+)
+@click.option(
+    "--start",
+    metavar="MODEL",
+    help="A network to fine-tune: champion, a registered version, or a checkpoint's path.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the same training where it stopped.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
@@ -66,6 +72,7 @@ def train(
     recipes: Sequence[str],
     changes: Sequence[str],
     sweeps: Sequence[str],
+    start: str | None,
     resume: bool,
     device: str,
     threads: int | None,
@@ -89,6 +96,7 @@ def train(
         device=device,
         threads=threads,
         resume=resume,
+        start=start,
         films=tuple(filter(None, films.split(","))),
     )
     tags = {"sweep": sweep_name(recipes, sweeps)} if len(chosen) > 1 else {}

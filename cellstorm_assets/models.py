@@ -45,6 +45,9 @@ class DenoiserForm(RecipeForm):  # type: ignore[valid-type,misc]
     resume: bool = Field(
         default=False, description="go on with the same training where it was interrupted"
     )
+    start: str | None = Field(
+        default=None, description="network to fine-tune: champion, a version, or a path"
+    )
     films: list[str] = Field(
         default=[], description="benchmark films to score it by; all when empty"
     )
@@ -64,6 +67,7 @@ class DenoiserForm(RecipeForm):  # type: ignore[valid-type,misc]
             device=self.device,
             threads=self.threads,
             resume=self.resume,
+            start=self.start,
             films=tuple(self.films),
         )
 

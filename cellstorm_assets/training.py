@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_assets.project import Project
-from cellstorm_assets.registry import WEIGHTS, register
+from cellstorm_assets.registry import WEIGHTS, checkpoint_path, register
 from cellstorm_assets.scoring import DENOISED, RAW, benchmark_scores, figure_tags, log_scores
 from cellstorm_assets.tracking import TrackedRun, Tracking
 from cellstorm_assets.training_plan import TrainingSettings, run_name, training_folder
@@ -100,7 +100,7 @@ def train_version(
     dataset : str
         Name of the pairs.
     settings : TrainingSettings, optional
-        Device, threads, and whether to resume.
+        Device, threads, whether to resume, and the network to start from.
     tags : mapping, optional
         Further tags of the run.
     progress : callable, optional
@@ -116,13 +116,20 @@ def train_version(
 
     settings = settings or TrainingSettings()
     device_named(settings.device)
-    folder = training_folder(project, dataset, recipe)
+    start, begun = None, {}
+    if settings.start is not None:
+        found = checkpoint_path(settings.start, project)
+        start = read_checkpoint(found.path)
+        begun = {"start": found.label, "start_digest": start.digest}
+    folder = training_folder(project, dataset, recipe, start_digest=begun.get("start_digest", ""))
     tracking = Tracking.of(project)
-    names = {"dataset": dataset, "dataset_digest": pairs.digest, "recipe": run_name(recipe)}
+    names = {
+        "dataset": dataset, "dataset_digest": pairs.digest, "recipe": run_name(recipe), **begun,
+    }  # fmt: skip
     with tracking.run(EXPERIMENT, run_name(recipe), {**names, **(tags or {})}) as run:
         run.log_dataset(dataset, pairs.digest, f"training_pairs of {dataset}")
-        run.log_settings({**asdict(recipe), "dataset": dataset, "dataset_digest": pairs.digest})
-        trained = _learned(run, pairs, recipe, folder, settings, progress)
+        run.log_settings({**asdict(recipe), **names})
+        trained = _learned(run, pairs, recipe, folder, settings, start, progress)
         checkpoint = read_checkpoint(folder / "best.safetensors")
         for name in ("best.safetensors", "last.safetensors"):
             run.log_file(folder / name, str(Path(WEIGHTS).parent))
@@ -140,6 +147,7 @@ def _learned(
     recipe: Recipe,
     folder: Path,
     settings: TrainingSettings,
+    start: "Checkpoint | None",
     progress: Callable[[int, int], None] | None,
 ) -> "Trained":
     """Train, and write the learning curves down; of a resumed training the earlier part too."""
@@ -154,7 +162,7 @@ def _learned(
             progress(now.step, recipe.steps)
 
     trained = train(
-        pairs, recipe, out=folder, resume=settings.resume, device=settings.device,
+        pairs, recipe, out=folder, resume=settings.resume, start=start, device=settings.device,
         threads=settings.threads, report=report,
     )  # fmt: skip
     for earlier in trained.curve:

@@ -25,6 +25,10 @@ class TrainingSettings:
     resume: bool = field(
         default=False, metadata={"about": "go on with the same training where it was interrupted"}
     )
+    start: str | None = field(
+        default=None,
+        metadata={"about": "network to fine-tune: champion, a version, or a checkpoint's path"},
+    )
     films: tuple[str, ...] = field(
         default=(), metadata={"about": "benchmark films to score it by; all when empty"}
     )
@@ -52,9 +56,15 @@ def recipe_from(preset: str, changes: Mapping[str, Any]) -> Recipe:
     return settings_from(Recipe, {**asdict(recipe_named(preset)), **changes})
 
 
-def training_folder(project: Project, dataset: str, recipe: Recipe) -> Path:
-    """Return where a training keeps what it needs to be resumed; the same for the same recipe."""
-    key = partition_key(recipe.name, digest_of(recipe))
+def training_folder(
+    project: Project, dataset: str, recipe: Recipe, *, start_digest: str = ""
+) -> Path:
+    """Return where a training keeps what it needs to be resumed.
+
+    It is the same for the same dataset, recipe and, when one is fine-tuned, network.
+    """
+    looked_at = (recipe, start_digest) if start_digest else recipe
+    key = partition_key(recipe.name, digest_of(looked_at))
     return project.home / "data" / "training" / partition_key(dataset, digest_of(dataset)) / key
 
 

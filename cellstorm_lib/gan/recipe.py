@@ -98,6 +98,8 @@ class Recipe:
 
 
 #: The recipes that come with the program, by name.
+#: Recipes that go on with a trained network; from nothing they would end in a black picture.
+BEGIN_TRAINED = frozenset({"fine-tune"})
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(),
     "demo": Recipe(name="demo", steps=900),

@@ -24,7 +24,7 @@ from cellstorm_lib.gan.devices import device_named, half_precision, thread_count
 from cellstorm_lib.gan.discriminator import PatchDiscriminator
 from cellstorm_lib.gan.generator import scale_light
 from cellstorm_lib.gan.losses import fooling_loss, pixel_loss, telling_loss
-from cellstorm_lib.gan.recipe import Recipe
+from cellstorm_lib.gan.recipe import BEGIN_TRAINED, Recipe
 from cellstorm_lib.gan.resume import TrainingState, read_state, write_state
 from cellstorm_lib.gan.validation import ValidationSet
 from cellstorm_lib.pairs.pair_set import PairSet
@@ -112,8 +112,13 @@ def train(
     ------
     CheckpointError
         When the pairs are too small, nothing is there to resume, the network to start from is
-        another one than the recipe's, or it collapsed to black or to numbers that are not finite.
+        another one than the recipe's or missing where the recipe needs one, or the network
+        collapsed to black or to numbers that are not finite.
     """
+    if recipe.name in BEGIN_TRAINED and start is None and not resume:
+        raise CheckpointError(
+            f"the recipe {recipe.name} goes on with a trained network; give the one to start from"
+        )
     place = device_named(device)
     with thread_count(threads) as counted, torch.random.fork_rng():
         torch.manual_seed(recipe.seed)

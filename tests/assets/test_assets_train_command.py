@@ -9,9 +9,10 @@ from tiny_training import TINY, Scorer, TrainedProject, tiny_pairs
 from cellstorm_assets.commands import main
 from cellstorm_assets.commands_train import planned_recipes
 from cellstorm_assets.project import find_project
-from cellstorm_assets.registry import MODEL, crown, registered_versions
+from cellstorm_assets.registry import MODEL, checkpoint_path, crown, registered_versions
 from cellstorm_assets.tracking import TrackedRun, Tracking
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.gan.recipe import RECIPES
 from cellstorm_lib.pairs.pair_set import write_pairs
 
@@ -158,3 +159,22 @@ def test_models_of_a_new_project_says_who_is_champion(
     assert code == 0
     assert out.strip() == "champion  none yet; the raw frames are used"
     assert not (find_project().home / "mlruns" / "mlflow.db").exists()
+
+
+def test_a_network_is_fine_tuned_and_the_run_says_from_which(
+    run, trained: TrainedProject, scorer: Scorer, tmp_path: Path
+) -> None:
+    write_pairs(tiny_pairs(seed=9), tmp_path / "phone.zarr")
+    scorer.f1_of |= {RECIPES["fine-tune"].learning_rate: 0.7}
+    words = ["train", "--dataset", tmp_path / "phone.zarr", *SMALL, "--threads", 1, "--json"]
+    code, out, err = run(*words, "--recipe", "fine-tune", "--start", "1")
+    assert (code, err) == (0, "")
+    made = json.loads(out.splitlines()[-1])["trained"][0]
+    tags = Tracking.of(trained.project).client().get_run(made["run_id"]).data.tags
+    assert tags["start"] == f"{MODEL}/1"
+    first = checkpoint_path("1", trained.project)
+    assert tags["start_digest"] == digest_of_file(first.path)
+    assert made["weights_digest"] != tags["start_digest"]
+    code, _, err = run(*words, "--recipe", "fine-tune")
+    assert code == 2
+    assert "the recipe fine-tune goes on with a trained network; give the one to start" in err
