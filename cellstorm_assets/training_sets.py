@@ -26,6 +26,7 @@ from cellstorm_lib.pairs.mixture import mixed_pairs
 from cellstorm_lib.pairs.pair_set import Method, PairSet, Split, joined
 from cellstorm_lib.pipeline.datasets import PairsRecipe, read_recipe
 from cellstorm_lib.pipeline.result import RecordingEntry
+from cellstorm_lib.simulate.cameras import read_camera
 from cellstorm_lib.tables import Localizations
 
 RECORDING = dg.AssetKey("recording")
@@ -142,8 +143,12 @@ def simulated_pairs(
         recipe = pairs_recipe_of(project, context.partition_key)
         if recipe.shares.simulated == 0:
             return not_asked("simulated")
+        folder = project.project().datasets_folder
         pairs = simulated.simulated_pairs(
-            recipe.simulated, ranges=recipe.ranges, progress=_told(context, "scene")
+            recipe.simulated,
+            ranges=recipe.ranges,
+            phone=None if recipe.phone is None else read_camera(recipe.phone, folder=folder),
+            progress=_told(context, "scene"),
         )
     return made(pairs, {})
 

@@ -29,6 +29,13 @@ class PairsRecipe:
         default_factory=SceneRanges,
         metadata={"about": "between what limits chance chooses the simulated scenes"},
     )
+    phone: str | None = field(
+        default=None,
+        metadata={
+            "about": "camera of all simulated scenes, to fit a network to one phone: one that "
+            "comes with the program, or a camera file beside this one; empty: another each time"
+        },
+    )
     localized: LocalizedPairsSettings = field(
         default_factory=LocalizedPairsSettings,
         metadata={"about": "how pairs are drawn from localized recordings"},

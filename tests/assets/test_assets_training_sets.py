@@ -20,6 +20,7 @@ from cellstorm_lib.errors import SettingsError, TableError
 from cellstorm_lib.pairs.pair_set import PairSet, read_pairs
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.datasets import read_recipe
+from cellstorm_lib.simulate.cameras import read_camera, write_camera
 from cellstorm_lib.simulate.record import SimulatedRecording
 
 ROOT = Path(__file__).parent.parent.parent
@@ -306,3 +307,15 @@ def test_impossible_recipes_are_refused(tmp_path: Path, recipe: str, words: str)
     (tmp_path / "a.yaml").write_text(recipe)
     with pytest.raises(SettingsError, match=words):
         read_recipe(tmp_path, "a")
+
+
+def test_a_recipe_may_name_the_one_phone_that_films_all_scenes(lab: Lab) -> None:
+    phone = "phone.yaml"
+    write_camera(read_camera("huawei-p9-video"), lab.project.datasets_folder / "cams" / phone)
+    recipe = SIMULATED.replace("  ranges", f"  phone: cams/{phone}\n  ranges")
+    assert lab.make("one-phone", recipe).success
+    pairs = lab.pairs("training_pairs", "one-phone")
+    assert len(set(pairs.gain_e_per_adu.tolist())) == 1
+    assert len(set(pairs.origin.tolist())) == 4
+    failed = lab.make("no-phone", SIMULATED.replace("  ranges", "  phone: gone.yaml\n  ranges"))
+    assert "gone.yaml" in failure_of(failed)
