@@ -121,6 +121,8 @@ def calibrate(
         if value is not None:
             interval = f" (95 %: {low:.4g} to {high:.4g})" if low is not None else ""
             lines[key] = f"{value:.4g} {unit}{interval}"
+    if not calibration.knows_gain_spread:
+        lines["gain_spread"] = "not measured, taken as 0"
     tell(
         {**lines, "calibration": str(out), "curve": str(curve)},
         {**figures, "calibration": str(out), "remarks": list(measured.remarks)},

@@ -137,6 +137,11 @@ class CameraCalibration:
         """SHA-256 of all numbers and maps; identifies the calibration in a table."""
         return digest_of(self.plain())
 
+    @property
+    def knows_gain_spread(self) -> bool:
+        """Whether the spread of the pixels' response is known; else it counts as 0."""
+        return bool(self.gain_spread) or "gain_spread" in self.intervals
+
     def plain(self) -> dict[str, Any]:
         """Return everything as names and numbers; of the maps, their digests."""
         content = asdict(replace(self, maps=None))

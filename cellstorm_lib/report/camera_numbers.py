@@ -82,7 +82,7 @@ def _number_row(calibration: CameraCalibration, name: str) -> Row:
     """Return one number with its interval."""
     title, unit = NUMBERS[name]
     value, interval = getattr(calibration, name), interval_of(calibration, name)
-    if name == "gain_spread" and not value and not interval:
+    if name == "gain_spread" and not calibration.knows_gain_spread:
         return Row(name=title, value="not measured", remark="taken as 0")
     remark = f"95 % interval {interval}" if interval else ""
     return Row(name=title, value=f"{number_text(value)} {unit}", remark=remark)

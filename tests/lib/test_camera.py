@@ -1,6 +1,7 @@
 """Grey values become photoelectrons, and impossible cameras are refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +104,12 @@ def test_presets_are_the_papers_cameras() -> None:
     assert (PHONE.offset_adu, PHONE.gain_e_per_adu, PHONE.read_noise_e) == (4.074, 0.34, 1.23)
     assert PHONE.bit_depth == 12
     assert CAMERA_PRESETS["andor-ixon-897"].read_noise_e == 0.2
+
+
+def test_a_spread_of_0_that_nobody_measured_is_told_from_one_that_was():
+    plain = CameraCalibration(
+        name="c", source="stated", offset_adu=0.0, gain_e_per_adu=1.0, read_noise_e=1.0
+    )
+    assert not plain.knows_gain_spread
+    assert replace(plain, gain_spread=0.01).knows_gain_spread
+    assert replace(plain, intervals={"gain_spread": (0.0, 0.002)}).knows_gain_spread
