@@ -20,6 +20,7 @@ NAMES = (
     "calibration",
     "estimate",
     "flat_field",
+    "pixel_maps",
     "dark",
     "dyes",
 )
