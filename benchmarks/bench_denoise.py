@@ -8,17 +8,17 @@ all threads used together: two quiet cores give 2,000 / (CPU ms a frame) frames 
 
 import argparse
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from cellstorm_lib import gan
 from cellstorm_lib.camera import CameraCalibration, read_calibration
+from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import Checkpoint, make_generator, read_checkpoint, weights_of
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.gate import GateSettings
@@ -31,7 +31,6 @@ from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.write import EncoderSettings, write_video
 
 FOLDER = Path(tempfile.gettempdir()) / "cellstorm-bench-denoise"
-CHAMPION = Path(gan.__file__).parent / "models" / "champion.safetensors"
 LONGER, REPEATS = 10, 3
 LONG_FRAMES, LONG_SIDE_PX = 18_000, 512
 
@@ -70,7 +69,7 @@ def paper() -> Checkpoint:
     """Return the paper's network; untrained, for speed does not depend on weights."""
     recipe = recipe_named("paper")
     weights = weights_of(make_generator(recipe))
-    return replace(read_checkpoint(CHAMPION), recipe=recipe, weights=weights)
+    return replace(read_checkpoint(SHIPPED), recipe=recipe, weights=weights)
 
 
 def best(work: Callable[[], object], frames: int) -> str:
@@ -86,11 +85,9 @@ def best(work: Callable[[], object], frames: int) -> str:
 
 def speed(source: FrameSource, camera: CameraCalibration) -> None:
     """Print the speed of every engine."""
-    champion = read_checkpoint(CHAMPION)
-    single = replace(champion, recipe=replace(champion.recipe, half_precision=False))
-    gate = GateSettings()
+    champion, gate = read_checkpoint(SHIPPED), GateSettings()
     cases = [
-        ("torch, single precision", single, "torch", None),
+        ("torch, single precision", champion, "torch", None),
         ("torch", champion, "torch", None),
         ("openvino", champion, "openvino", None),
         ("torch, gated", champion, "torch", gate),
@@ -105,29 +102,21 @@ def speed(source: FrameSource, camera: CameraCalibration) -> None:
         middle = len(part.frame_range) // 2
         frames = next(iter(part.part(middle, middle + 128).chunks(128))).frames
         frames_e = camera.photoelectrons(frames)
-        one = Denoiser(
+        make = partial(
+            Denoiser,
             checkpoint,
             device="cpu",
             engine=engine,
             gate=chosen,
-            workers=1,
-            half_precision=checkpoint is not single,
+            half_precision=not name.endswith("single precision"),
         )
+        one = make(workers=1)
         one.enter_thread()
         noise_e = camera.pixel_noise_e
         one.light(frames_e, pixel_noise_e=noise_e)
         count = len(frames_e) - 2 * one.reach
         alone = best(lambda d=one, e=frames_e, n=noise_e: d.light(e, pixel_noise_e=n), count)
-        network = Network(
-            denoiser=Denoiser(
-                checkpoint,
-                device="cpu",
-                engine=engine,
-                gate=chosen,
-                half_precision=checkpoint is not single,
-            ),
-            label=name,
-        )
+        network = Network(denoiser=make(), label=name)
         whole = best(lambda p=part, n=network: denoised(p, camera, n), len(part.frame_range))
         print(f"{name:28} network alone, one thread: {alone}")
         print(f"{'':28} from file to file:         {whole} ({network.denoiser.engine})", flush=True)
@@ -141,7 +130,7 @@ def denoised(source: FrameSource, camera: CameraCalibration, network: Network) -
 def memory(source: FrameSource, camera: CameraCalibration) -> None:
     """Print the peak memory of a long film."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    checkpoint = read_checkpoint(CHAMPION)
+    checkpoint = read_checkpoint(SHIPPED)
     for engine in ("torch", "openvino"):
         network = Network(denoiser=Denoiser(checkpoint, device="cpu", engine=engine,
                                             gate=GateSettings()), label=engine)  # fmt: skip
@@ -167,7 +156,6 @@ def main() -> None:
         memory(long_film(source), camera)
     else:
         speed(source, camera)
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-import cellstorm_lib
 from cellstorm_lib.evaluate.scores import score
+from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import Checkpoint, read_checkpoint
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.recipe import recipe_named
@@ -27,7 +27,6 @@ from cellstorm_lib.pipeline.benchmark_films import benchmark_films, made_films
 from cellstorm_lib.pipeline.score_denoiser import TOLERANCE_PX, score_denoisers
 from cellstorm_lib.simulate.cameras import PhoneSettings
 
-CHAMPION = Path(cellstorm_lib.__file__).parent / "gan" / "models" / "champion.safetensors"
 SHARES = np.geomspace(0.4, 3.0, 15)
 COLUMNS = ["film", "name", "f1", "f1_error", "precision", "recall", "jaccard", "rmse_nm",
            "rmse_common_nm", "bias_x_px", "bias_y_px", "count_over_truth", "false_per_frame",
@@ -79,7 +78,7 @@ def print_best_raw(names: Sequence[str], folder: Path | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--films", nargs="*", help="names of films; all by default")
-    parser.add_argument("--checkpoint", type=Path, default=CHAMPION)
+    parser.add_argument("--checkpoint", type=Path, default=SHIPPED)
     parser.add_argument("--folder", type=Path, help="where to keep the films")
     parser.add_argument("--tuned", action="store_true", help="raw at its best threshold, too")
     parser.add_argument("--paper-steps", type=int, default=0)

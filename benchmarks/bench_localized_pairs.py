@@ -26,12 +26,11 @@ def measure(scene: Scene) -> str:
         spots, _ = localize(source, camera, pixel_size_nm=scene.field.pixel_size_nm, threads=1)
         film = np.concatenate([chunk.frames for chunk in source.chunks(64)])
     simulation = simulate_scene(scene)
-    chunk = simulation.chunk(range(FRAMES))
-    background = simulation.background_e * simulation.background_factor[:, None, None]
-    true = np.maximum(chunk.expected_e - background, 0)
+    frames = range(FRAMES)
+    true = np.maximum(simulation.expected_e(frames) - simulation.background_over(frames), 0)
     sigma_px = float(np.median(spots.column("sigma_nm"))) / scene.field.pixel_size_nm
     region = Roi(width_px=SIDE_PX, height_px=SIDE_PX)
-    light, count, _ = drawn_light(spots, region, range(FRAMES), sigma_px=sigma_px)
+    light, count, _ = drawn_light(spots, region, frames, sigma_px=sigma_px)
     film_e = camera.photoelectrons(film)
     changes = sum(
         changes_together(

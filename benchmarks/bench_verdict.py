@@ -20,11 +20,11 @@ import pandas as pd
 import torch
 from scipy.ndimage import shift
 
-import cellstorm_lib
 from cellstorm_lib.camera import CameraCalibration, read_calibration
 from cellstorm_lib.evaluate.agreement import EDGE_PX, compare_tables
 from cellstorm_lib.evaluate.match import match_localizations
 from cellstorm_lib.evaluate.scores import Scores, score
+from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import Checkpoint, read_checkpoint
 from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
@@ -59,7 +59,6 @@ from cellstorm_lib.tables import Emitters, Localizations, read_emitters
 from cellstorm_lib.video.array import ArraySource
 from cellstorm_lib.video.read import open_recording
 
-CHAMPION = Path(cellstorm_lib.__file__).parent / "gan" / "models" / "champion.safetensors"
 #: Differences of the Jaccard index, and shifts of all positions, that nobody would overlook.
 CLEAR, MOVED_PX = 0.03, 0.1
 #: Below this Jaccard index of the raw branch there is nothing to check the other with.
@@ -203,7 +202,7 @@ def perturbed(checkpoint: Checkpoint, strength: float) -> Checkpoint:
 
 def trained_networks() -> dict[str, Checkpoint]:
     """Return the champion, the champion damaged, and networks that learned too little."""
-    champion = read_checkpoint(CHAMPION)
+    champion = read_checkpoint(SHIPPED)
     few = simulated_pairs(SimulatedPairsSettings(scenes=16, side_px=128, seed=5))
     own = PhoneSettings(camera=read_camera("huawei-p9-video").camera,
                         codec=CodecSettings(bits_per_px=0.4))  # fmt: skip
@@ -307,8 +306,7 @@ def inner(table: Any) -> Any:
     xy_px = np.column_stack([table.column("x_nm"), table.column("y_nm")]) / (
         table.field.pixel_size_nm
     )
-    margin_px = EDGE_PX
-    rows = np.flatnonzero((np.minimum(xy_px, SIDE_PX - xy_px) >= margin_px).all(axis=1))
+    rows = np.flatnonzero((np.minimum(xy_px, SIDE_PX - xy_px) >= EDGE_PX).all(axis=1))
     return replace(table, data=table.data.iloc[rows].reset_index(drop=True))
 
 

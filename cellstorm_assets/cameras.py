@@ -40,7 +40,7 @@ _WIDE_PX = 720
             io_manager_key="parquet",
             owners=OWNERS,
             kinds={"parquet"},
-            code_version="1",
+            code_version="2",
             dagster_type=PhotonTransferCurve,
             description="How the noise of the camera grows with the light, bin by bin: the curve "
             "from which gain, read noise and the end of the linear range are read.",
@@ -49,7 +49,7 @@ _WIDE_PX = 720
             io_manager_key="calibration",
             owners=OWNERS,
             kinds={"json"},
-            code_version="1",
+            code_version="2",
             dagster_type=CameraCalibration,
             description="What a grey value of this camera means: offset, photoelectrons per grey "
             "value, read noise, fixed pattern, and the range in which all that holds.",

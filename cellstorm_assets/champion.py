@@ -169,7 +169,7 @@ def hold_championship(
     Raises
     ------
     TableError
-        When the champion was not scored on the same films; then nothing is changed.
+        When the champion was not scored on the same films; then it stays.
     """
     versions = {entry.version: entry for entry in registered_versions(project)}
     before, digest = _incumbent(project)

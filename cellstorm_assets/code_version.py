@@ -9,26 +9,21 @@ from cellstorm_lib import __version__
 _SHORT = 12
 
 
-def code_version() -> str:
-    """Return the program's version, and the commit where it runs from a checkout.
+def code_tags() -> dict[str, str]:
+    """Return the program's version as tags of an MLflow run, and the commit in a checkout.
 
     A plus behind the commit means that files of the program differ from it.
     """
     commit, is_changed = _commit()
-    if not commit:
-        return f"cellstorm {__version__}"
-    return f"cellstorm {__version__}, commit {commit[:_SHORT]}{'+' if is_changed else ''}"
-
-
-def code_tags() -> dict[str, str]:
-    """Return the same as tags of an MLflow run."""
-    commit, _ = _commit()
-    return {
-        "code_version": code_version(),
+    tags = {
+        "code_version": f"cellstorm {__version__}",
         "mlflow.source.name": "cellstorm",
         "mlflow.source.type": "LOCAL",
-        **({"mlflow.source.git.commit": commit} if commit else {}),
     }
+    if commit:
+        tags["code_version"] += f", commit {commit[:_SHORT]}{'+' if is_changed else ''}"
+        tags["mlflow.source.git.commit"] = commit
+    return tags
 
 
 def _commit() -> tuple[str, bool]:

@@ -116,7 +116,7 @@ def tell(lines: Mapping[str, str], figures: Mapping[str, Any], *, wants_json: bo
         click.echo(json.dumps(figures))
 
 
-def announced() -> Announce:
+def announced(unit: str = "frames") -> Announce:
     """Return what shows a progress bar per step on a terminal, and nothing in a pipe."""
     bars: list[tqdm] = []
 
@@ -124,7 +124,7 @@ def announced() -> Announce:
         for bar in bars:
             bar.close()
         bars.clear()
-        bar = tqdm(desc=step, unit=" frames", disable=None, file=sys.stderr, leave=False)
+        bar = tqdm(desc=step, unit=f" {unit}", disable=None, file=sys.stderr, leave=False)
         bars.append(bar)
 
         def progress(done: int, total: int) -> None:

@@ -155,7 +155,8 @@ def compare(
 ) -> None:
     """Put several tables or recordings side by side on one page.
 
-    A recording is processed first, with the same options for all.
+    A recording is localized first, without a network and with the same options for all; so is a
+    stack that was denoised before.
     """
     from cellstorm_assets.compared import compared_rows
     from cellstorm_assets.project import find_project

@@ -1,16 +1,13 @@
 """Commands around the networks: train, models."""
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
-from cellstorm_assets.command_options import as_json, tell
+from cellstorm_assets.command_options import announced, as_json, tell
 from cellstorm_assets.registry import MODEL
 from cellstorm_lib.errors import CellstormError, CheckpointError, SettingsError
 
@@ -100,15 +97,15 @@ def train(
         films=tuple(filter(None, films.split(","))),
     )
     tags = {"sweep": sweep_name(recipes, sweeps)} if len(chosen) > 1 else {}
+    announce = announced("steps")
     made: list[TrainedVersion] = []
     failures: list[str] = []
     for recipe in chosen:
         try:
-            with step_bar(recipe) as progress:
-                outcome = train_version(
-                    pairs, recipe, project,
-                    dataset=name, settings=settings, tags=tags, progress=progress,
-                )  # fmt: skip
+            outcome = train_version(
+                pairs, recipe, project,
+                dataset=name, settings=settings, tags=tags, progress=announce(recipe.name),
+            )  # fmt: skip
             made.append(outcome.version)
         except CellstormError as error:
             if len(chosen) == 1:
@@ -197,18 +194,6 @@ def planned_recipes(
 def sweep_name(recipes: Sequence[str], sweeps: Sequence[str]) -> str:
     """Return by what the runs of one sweep can be found."""
     return " ".join([",".join(recipes), *sweeps])
-
-
-@contextmanager
-def step_bar(recipe: "Recipe") -> "Iterator[Callable[[int, int], None]]":
-    """Show the steps of a training on a terminal, and nothing in a pipe."""
-    with tqdm(desc=recipe.name, unit=" steps", disable=None, file=sys.stderr, leave=False) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress
 
 
 def figures_of(version: "TrainedVersion") -> dict[str, Any]:

@@ -22,7 +22,7 @@ def compared_rows(
     camera: str | None,
     announce: Announce,
 ) -> list[ComparisonRow]:
-    """Return one row per table or recording; recordings are processed with the same settings."""
+    """Return one row per table or recording; recordings are localized raw, by the same settings."""
     settings = project.settings()
     rows = []
     for file in files:

@@ -31,7 +31,10 @@ def recording_comparison(
     tables: dict[str, Localizations],
     resolutions: dict[str, FrcReports],
 ) -> dg.MaterializeResult[str]:
-    """All processed recordings on one page: resolution, counts, photons, precision, pictures."""
+    """The raw branches of all recordings on one page: resolution, counts, photons, pictures.
+
+    Only those: photons and uncertainties of denoised frames are not calibrated.
+    """
     done = sorted(set(entries) & set(tables) & set(resolutions))
     if not done:
         raise dg.Failure(

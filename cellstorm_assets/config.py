@@ -27,8 +27,13 @@ def config_for(kind: type[Any]) -> type[dg.Config]:
 
 
 def with_changes(settings: Settings, form: dg.Config) -> Settings:
-    """Return the settings with the entries of a form that were filled in."""
-    changes = {name: value for name, value in form.model_dump().items() if value is not None}
+    """Return the settings with those of their entries that were filled in on a form."""
+    names = {entry.name for entry in fields(settings)}  # type: ignore[arg-type]
+    changes = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in form.model_dump().items()
+        if name in names and value is not None
+    }
     return replace(settings, **changes)  # type: ignore[type-var]
 
 
@@ -38,6 +43,9 @@ def _form_type(hint: Any) -> Any:
         return None
     if get_origin(hint) is Literal:
         return str
+    if get_origin(hint) is tuple:
+        kind, *more = get_args(hint)
+        return list[kind] if more == [...] else None  # type: ignore[valid-type]
     options = [option for option in get_args(hint) if option is not type(None)]
     plain = options[0] if options else hint
     return plain if plain in {int, float, str, bool} else None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cellstorm_assets.metadata import as_metadata, picture, said_plainly, table
+from cellstorm_assets.metadata import as_metadata, frame_picture, picture, said_plainly, table
 from cellstorm_assets.partitions import DATASETS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.evaluate.fidelity import FidelityReport
@@ -14,7 +14,6 @@ from cellstorm_lib.pipeline.datasets import read_recipe, scene_of
 from cellstorm_lib.pipeline.film import film_scene
 from cellstorm_lib.report.drawing import figure_png
 from cellstorm_lib.report.fidelity import fidelity_figure, fidelity_page, fidelity_sentence
-from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import Emitters, read_emitters
 from cellstorm_lib.video.read import open_recording
@@ -91,9 +90,8 @@ def _facts_of(made: SimulatedRecording, pixel_nm: float) -> dict[str, dg.Metadat
     source = open_recording(made.movie)
     middle = made.frame_count // 2
     frame = next(iter(source.part(middle, middle + 1).chunks(1))).frames[0]
-    png = preview_png(Picture(values=frame, pixel_nm=pixel_nm, colours="grey", is_sparse=False))
     return {
-        "a frame": picture(png, "a frame of the simulated movie"),
+        "a frame": frame_picture(frame, pixel_nm, "a frame of the simulated movie"),
         "movie": dg.MetadataValue.path(str(made.movie)),
         "frames": dg.MetadataValue.int(made.frame_count),
         "bits_per_px": dg.MetadataValue.float(made.bits_per_px),

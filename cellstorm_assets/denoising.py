@@ -2,13 +2,13 @@
 
 # ruff: noqa: PLC0415 - PyTorch takes more than a second to import; only those wait who need it.
 
-from dataclasses import asdict
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from cellstorm_assets.metadata import as_metadata, picture, said_plainly, table
+from cellstorm_assets.metadata import as_metadata, frame_picture, picture, said_plainly, table
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import Project
 from cellstorm_assets.recordings import GROUP, OWNERS, source_of
@@ -20,7 +20,6 @@ from cellstorm_lib.pipeline.steps import check_positions
 from cellstorm_lib.pipeline.verdict import BranchFindings
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.report.drawing import figure_png
-from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.report.verdict import answer_of, strips_figure
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.read import open_recording
@@ -82,7 +81,7 @@ def denoised_stack(
     from cellstorm_lib.pipeline.denoise import denoise_recording
 
     home = project.project()
-    path = stack_of(home, context.partition_key)
+    path, pixel_nm = stack_of(home, context.partition_key), recording.pixel_size_nm
     with said_plainly():
         network = network_of(home, config.model, device=config.device)
         told = denoise_recording(
@@ -90,32 +89,27 @@ def denoised_stack(
             recording.calibration,
             network,
             path,
-            pixel_size_nm=recording.pixel_size_nm,
+            pixel_size_nm=pixel_nm,
         )
+        shown = {
+            **middle_frame("a frame, as filmed", source_of(recording, project), pixel_nm),
+            **middle_frame("a frame, denoised", open_recording(path), pixel_nm),
+        }
     return dg.MaterializeResult(
         value=told,
-        metadata={
-            **as_metadata(told),
-            "stack": dg.MetadataValue.path(str(path)),
-            "a frame, as filmed": _frame(source_of(recording, project), recording, "film"),
-            "a frame, denoised": _frame(open_recording(path), recording, "denoised"),
-        },
+        metadata={**as_metadata(told), "stack": dg.MetadataValue.path(str(path)), **shown},
         data_version=dg.DataVersion(f"{recording.facts.digest[:16]}-{told.model_digest[:16]}"),
     )
 
 
-def _frame(source: FrameSource, recording: RecordingEntry, title: str) -> dg.MetadataValue:
-    """Return the frame in the middle of a recording as a picture."""
+def middle_frame(name: str, source: FrameSource, pixel_nm: float) -> dict[str, dg.MetadataValue]:
+    """Return the frame in the middle of a recording as a picture; nothing when it was lost."""
     frames = source.frame_range
     middle = (frames.start + frames.stop) // 2
-    chunk = next(iter(source.part(middle, middle + 1).chunks(1)))
-    shown = Picture(
-        values=chunk.frames[0],
-        pixel_nm=recording.pixel_size_nm,
-        colours="grey",
-        is_sparse=False,
-    )
-    return picture(preview_png(shown), title)
+    chunk = next(iter(source.part(middle, middle + 1).chunks(1)), None)
+    if chunk is None:
+        return {}
+    return {name: frame_picture(chunk.frames[0], pixel_nm, name)}
 
 
 @dg.asset(
@@ -162,8 +156,7 @@ def verdict(
             stack=stack_of(project.project(), context.partition_key),
         )
     found = judged.verdict
-    assert found is not None
-    rows = [tuple(asdict(evidence).values()) for evidence in found.evidence]
+    rows = [astuple(evidence) for evidence in found.evidence]
     shown = {
         f"only {strips.branch}": picture(figure_png(strips_figure(strips), width_px=900), "spots")
         for strips in judged.strips

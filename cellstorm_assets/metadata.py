@@ -8,9 +8,11 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import numpy.typing as npt
 
 from cellstorm_lib.errors import CellstormError
 from cellstorm_lib.pipeline.result import CheckOutcome
+from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.report.rows import number_text, value_text
 
 
@@ -63,6 +65,12 @@ def picture(png: bytes, title: str) -> dg.MetadataValue:
     return dg.MetadataValue.md(
         f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
     )
+
+
+def frame_picture(frame: npt.NDArray[Any], pixel_nm: float, title: str) -> dg.MetadataValue:
+    """Return a frame in grey, with a scale bar."""
+    shown = Picture(values=frame, pixel_nm=pixel_nm, colours="grey", is_sparse=False)
+    return picture(preview_png(shown), title)
 
 
 def as_check(outcome: CheckOutcome, asset: dg.AssetKey) -> dg.AssetCheckResult:

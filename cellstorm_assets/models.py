@@ -29,27 +29,15 @@ _ALL_THERE_ARE = {"allow_missing_partitions": True}
 _SHOWN = ("f1", "f1_error", "f1_over_raw", "rmse_nm", "bias_px", "false_per_frame")
 
 RecipeForm = config_for(Recipe)
+TrainingForm = config_for(TrainingSettings)
 ChampionshipForm = config_for(ChampionshipSettings)
 
 
-class DenoiserForm(RecipeForm):  # type: ignore[valid-type,misc]
+class DenoiserForm(RecipeForm, TrainingForm):  # type: ignore[valid-type,misc]
     """A recipe by name, what is to be different in it, and how the training is run."""
 
     recipe: str = Field(
         default="default", description=f"recipe to start from: {', '.join(RECIPES)}"
-    )
-    device: str = Field(default="auto", description="auto, cpu, cuda or mps")
-    threads: int | None = Field(
-        default=None, description="threads of the CPU; the same number gives the same weights"
-    )
-    resume: bool = Field(
-        default=False, description="go on with the same training where it was interrupted"
-    )
-    start: str | None = Field(
-        default=None, description="network to fine-tune: champion, a version, or a path"
-    )
-    films: list[str] = Field(
-        default=[], description="benchmark films to score it by; all when empty"
     )
 
     def chosen_recipe(self) -> Recipe:
@@ -63,13 +51,7 @@ class DenoiserForm(RecipeForm):  # type: ignore[valid-type,misc]
 
     def settings(self) -> TrainingSettings:
         """Return how the training is run."""
-        return TrainingSettings(
-            device=self.device,
-            threads=self.threads,
-            resume=self.resume,
-            start=self.start,
-            films=tuple(self.films),
-        )
+        return with_changes(TrainingSettings(), self)
 
 
 class ScoresForm(dg.Config):

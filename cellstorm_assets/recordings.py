@@ -5,7 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cellstorm_assets.cameras import CALIBRATION
-from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly
+from cellstorm_assets.metadata import (
+    as_check,
+    as_metadata,
+    frame_picture,
+    picture,
+    said_plainly,
+)
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import recording_of
 from cellstorm_assets.resources import ProjectResource
@@ -34,7 +40,7 @@ def source_of(entry: RecordingEntry, project: ProjectResource) -> FrameSource:
     group_name=GROUP,
     owners=OWNERS,
     kinds={"parquet"},
-    code_version="1",
+    code_version="2",
     io_manager_key="parquet",
     deps=[
         dg.AssetDep(CALIBRATION, partition_mapping=dg.AllPartitionMapping()),
@@ -72,17 +78,7 @@ def recording(
             "gain_e_per_adu": calibration.gain_e_per_adu,
             "read_noise_e": calibration.read_noise_e,
             "notes": "\n".join(notes) or "none",
-            "first frame": picture(
-                preview_png(
-                    Picture(
-                        values=first.frames[0],
-                        pixel_nm=entry.pixel_size_nm,
-                        colours="grey",
-                        is_sparse=False,
-                    )
-                ),
-                "first frame",
-            ),
+            "first frame": frame_picture(first.frames[0], entry.pixel_size_nm, "first frame"),
             **as_metadata(entry.facts),
         },
         data_version=dg.DataVersion(f"{entry.facts.digest[:16]}-{calibration.digest[:16]}"),

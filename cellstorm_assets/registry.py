@@ -10,14 +10,12 @@ from typing import Any
 
 from cellstorm_assets.project import Project
 from cellstorm_assets.tracking import TrackedRun, Tracking
-from cellstorm_lib import gan
 from cellstorm_lib.errors import CheckpointError
+from cellstorm_lib.gan import SHIPPED
 
 #: The model's name in the registry, and the alias of the version in use.
 MODEL = "cellstorm-denoiser"
 CHAMPION = "champion"
-#: The network that comes with the program.
-SHIPPED = Path(gan.__file__).parent / "models" / "champion.safetensors"
 SHIPPED_LABEL = "champion shipped with cellstorm"
 #: The tag that says how a version's last contest for the champion's place ended.
 DECISION = "champion_decision"
@@ -240,14 +238,11 @@ def _of_run(run_id: str, project: Project, *, label: str = "") -> FoundModel:
     label = label or f"MLflow run {run_id}"
     if not tracking.exists:
         raise CheckpointError(f"there is no {label}, for nothing is written down in MLflow yet")
-    _ = tracking.client()
-    from mlflow.artifacts import download_artifacts
+    client = tracking.client()
     from mlflow.exceptions import MlflowException
 
     try:
-        path = Path(
-            download_artifacts(run_id=run_id, artifact_path=WEIGHTS, tracking_uri=tracking.uri)
-        )
+        path = Path(client.download_artifacts(run_id, WEIGHTS))
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise CheckpointError(

@@ -12,6 +12,7 @@ from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import Project
 from cellstorm_assets.recordings import GROUP, OWNERS
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_assets.summary import first_resolution
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.judged import JudgedRecording
 from cellstorm_lib.pipeline.result import (
@@ -123,7 +124,6 @@ def recording_report(
         page = recording_page(result)
     path = project.project().assets_folder / "recording_report" / f"{context.partition_key}.html"
     shown = recommended_first(result)[0]
-    chosen = next(iter(shown.frc.values()))
     return dg.MaterializeResult(
         value=page,
         metadata={
@@ -131,6 +131,6 @@ def recording_report(
             "bytes": len(page.encode()),
             "branch": shown.name,
             "image": picture(preview_png(shown.image), "super-resolution image"),
-            "resolution_nm": chosen.resolution_nm or "none",
+            "resolution_nm": first_resolution(shown).resolution_nm or "none",
         },
     )

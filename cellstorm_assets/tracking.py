@@ -51,12 +51,10 @@ class Tracking:
     @classmethod
     def of(cls, project: Project) -> "Tracking":
         """Return the store of a project: its own database, or the server that is set for it."""
-        page = os.environ.get(PAGE_VARIABLE, _PAGE)
         server = os.environ.get(SERVER_VARIABLE, "")
         if server:
-            return cls(
-                uri=server, artifacts=None, page=page if PAGE_VARIABLE in os.environ else server
-            )
+            return cls(uri=server, artifacts=None, page=server.rstrip("/"))
+        page = os.environ.get(PAGE_VARIABLE, _PAGE)
         return cls(uri=project.mlflow_uri, artifacts=project.mlflow_artifacts, page=page)
 
     @property

@@ -23,7 +23,7 @@ from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.pairs import localized, simulated
 from cellstorm_lib.pairs.film_likeness import film_likeness
 from cellstorm_lib.pairs.mixture import mixed_pairs
-from cellstorm_lib.pairs.pair_set import Method, PairSet, Split, joined
+from cellstorm_lib.pairs.pair_set import Method, PairSet, joined, split_of
 from cellstorm_lib.pipeline.datasets import PairsRecipe, read_recipe
 from cellstorm_lib.pipeline.result import RecordingEntry
 from cellstorm_lib.simulate.cameras import read_camera
@@ -110,18 +110,6 @@ def refuse_unready(project: Project, name: str, localized_keys: Sequence[str]) -
 def _asked_recordings(recipe: PairsRecipe) -> tuple[str, ...]:
     """Return the names of the recordings that pairs are drawn from."""
     return recipe.recordings if recipe.shares.localized > 0 else ()
-
-
-def split_of(number: int, count: int) -> Split:
-    """Return where a recording belongs: of three or more the last is for the test.
-
-    The last but one is then for validation; of two, the last. A single one is trained on.
-    """
-    if count >= 3 and number == count - 1:
-        return "test"
-    if (count == 2 and number == 1) or (count >= 3 and number == count - 2):
-        return "validation"
-    return "train"
 
 
 @dg.asset(

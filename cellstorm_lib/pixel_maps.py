@@ -100,9 +100,11 @@ class PixelMaps:
                 f"{roi.width_px}x{roi.height_px}+{roi.x_px}+{roi.y_px}; calibrate with frames of "
                 "the size that is recorded, or leave the maps out"
             )
-        inside = np.s_[roi.y_px : roi.y_px + roi.height_px, roi.x_px : roi.x_px + roi.width_px]
         return type(self)(
-            **{name: np.ascontiguousarray(values[inside]) for name, values in self.named().items()}
+            **{
+                name: np.ascontiguousarray(values[roi.slices])
+                for name, values in self.named().items()
+            }
         )
 
 

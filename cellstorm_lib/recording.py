@@ -29,6 +29,14 @@ class Roi:
                 f"got {self.width_px}x{self.height_px}+{self.x_px}+{self.y_px}"
             )
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns in an array (Y, X) of the full frame."""
+        return (
+            slice(self.y_px, self.y_px + self.height_px),
+            slice(self.x_px, self.x_px + self.width_px),
+        )
+
     @classmethod
     def centred(cls, frame_width_px: int, frame_height_px: int, *, side_px: int = 512) -> Self:
         """Return the centred square of a frame, its origin rounded down to multiples of 16.

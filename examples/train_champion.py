@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-import cellstorm_lib
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from cellstorm_lib.gan.recipe import recipe_named
 from cellstorm_lib.gan.train import Progress, train
 from cellstorm_lib.pairs.simulated import simulated_pairs
 
-SHIPPED = Path(cellstorm_lib.__file__).parent / "gan" / "models" / "champion.safetensors"
 THREADS = 1
 
 

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VOCABULARY = {"errors", "files", "settings", "camera", "recording", "tables", "pixel_maps"}
+VOCABULARY = {
+    "errors",
+    "files",
+    "settings",
+    "camera",
+    "recording",
+    "tables",
+    "pixel_maps",
+    "threads",
+}
 STAGES = {
     "video", "calibrate", "simulate", "localize", "refine", "reconstruct", "evaluate", "export",
 }  # fmt: skip

@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 PART_COUNT = 8
 #: Fewest frames that still give each half a variance and a regression.
 LEAST_FRAMES = 8
+#: Pixels (Y, X) and the next ones in their row; the same in their column.
+NEIGHBOURS = (np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1, :], np.s_[1:, :])
 _CHUNK_VALUES = 2_000_000
 _LEVEL_COUNT = 2**16
 
@@ -137,9 +139,7 @@ class _Sums:
         total = (self.sums[0] + self.sums[1]).reshape(self.first.shape)
         weighted = (self.sums[2] + self.sums[3]).reshape(self.first.shape)
         found = np.zeros_like(self.products)
-        for axis, (here, beside) in enumerate(
-            ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:]))
-        ):
+        for axis, (here, beside) in enumerate(NEIGHBOURS):
             found[axis][here] = covariance_beside(
                 course,
                 self.products[axis][here],
@@ -208,7 +208,7 @@ def read_statistics(
 
     Notes
     -----
-    Memory: 23 numbers of 8 bytes per pixel.
+    Memory: 22 numbers of 8 bytes per pixel.
     """
     roi, numbers = source.facts.roi, source.frame_range
     size = max(_CHUNK_VALUES // (roi.width_px * roi.height_px), 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from cellstorm_lib.calibrate.pixel_statistics import Floats, PixelStatistics
+from cellstorm_lib.calibrate.pixel_statistics import NEIGHBOURS, Floats, PixelStatistics
 from cellstorm_lib.calibrate.transfer_bins import Indices, Mask, bin_of
 
 _BLOCK_PX = 8
@@ -153,18 +153,19 @@ def measure_memory(series: PixelStatistics, *, is_good: Mask) -> NoiseMemory:
     """
     deviation = np.sqrt(series.pooled_variance_adu2)
     found = []
-    for number, axis in enumerate((1, 0, None)):
-        other, pair = deviation, is_good
-        if axis is not None:
-            other = np.roll(deviation, -1, axis=axis)
-            pair = is_good & np.roll(is_good, -1, axis=axis)
-            pair[(slice(None), -1) if axis == 1 else -1] = False
-        both = (deviation * other)[pair]
-        covariance = series.covariance_adu2[number][pair]
+    itself = np.s_[:, :]
+    for (here, other), slack, covariance_adu2 in zip(
+        (*NEIGHBOURS, (itself, itself)),
+        # mean and course, which are taken out, hold a share of 1/n of both frames of a pair
+        (0.0, 0.0, 2.0 / series.frame_count),
+        series.covariance_adu2,
+        strict=True,
+    ):
+        pair = is_good[here] & is_good[other]
+        both = (deviation[here] * deviation[other])[pair]
+        covariance = covariance_adu2[here][pair]
         share = float((covariance / np.maximum(both, 1e-12)).mean()) if pair.any() else 0.0
         chance = 1.0 / np.sqrt(max(np.count_nonzero(pair) * series.freedom, 1.0))
-        # mean and course, which are taken out, hold a share of 1/n of both frames of a pair
-        slack = 2.0 / series.frame_count if axis is None else 0.0
         found.append(share if abs(share) > _CERTAIN * chance + slack else 0.0)
     return NoiseMemory(along_x=found[0], along_y=found[1], in_time=found[2])
 

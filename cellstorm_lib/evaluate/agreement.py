@@ -184,7 +184,7 @@ def compare_tables(
         real_first=None,
         real_second=None,
         gain=None,
-        shown_second=range_of(shown.share_of, draws) if shown is not None else None,
+        shown_second=range_of(shown.share, draws) if shown is not None else None,
         displacement=moved,
     )
     ratio = moved.photons_ratio if moved is not None and moved.photons_ratio else 1.0
@@ -255,8 +255,8 @@ def _displacement(
     spread = 1.4826 * np.median(np.abs(apart - middle), axis=0).max()
     ratio = None
     if "photons" in first and "photons" in second:
-        photons = (table.column("photons").astype(np.float64) for table in (first, second))
-        one, other = next(photons)[matches.localization], next(photons)[matches.emitter]
+        one = first.column("photons")[matches.localization].astype(np.float64)
+        other = second.column("photons")[matches.emitter].astype(np.float64)
         ratio = float(np.median(other / np.maximum(one, 1e-9)))
     return Displacement(
         x_px=float(middle[0]),

@@ -22,7 +22,7 @@ _LEAST_CORRELATION, _LEAST_PATTERN_ADU, _LEAST_ADU = 0.05, 0.02, 0.5
 _BANDS = ("darkest fifth", "dark fifth", "middle fifth", "bright fifth", "brightest fifth")
 _HIGH_QUANTILE = 0.99
 #: Positions in a group of pictures: name, first and last frame after the key frame.
-GOP_PARTS = (
+_GOP_PARTS = (
     ("key frames", 0, 0),
     ("1 to 3 after a key frame", 1, 3),
     ("4 to 11 after a key frame", 4, 11),
@@ -259,7 +259,7 @@ def _correlation(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[Fideli
 
 def _grid(real: ClipMeasures, simulated: ClipMeasures) -> Iterator[FidelityRow]:
     """Yield the steps across block edges / elsewhere, by position after the key frame."""
-    for part, first, last in GOP_PARTS:
+    for part, first, last in _GOP_PARTS:
         chosen = [_is_within(clip.frames_since_key, first, last) for clip in (real, simulated)]
         if not any(frames.any() for frames in chosen):
             continue

@@ -63,12 +63,9 @@ class Shown:
     own_e: Floats
     own_photons: Floats
 
-    def share_of(self, draws: Draws) -> Floats:
-        """Return the same by choice of blocks of a bootstrap."""
-        return self.share(draws.blocks)
-
-    def share(self, picks: Picks) -> Floats:
+    def share(self, draws: Draws) -> Floats:
         """Return how much the own spots show, over the same of common ones, by choice of blocks."""
+        picks = draws.blocks
         own = self.own_e[picks].sum(axis=1) / np.maximum(self.own_photons[picks].sum(axis=1), 1.0)
         both = self.both_e[picks].sum(axis=1) / np.maximum(
             self.both_photons[picks].sum(axis=1), 1.0
@@ -145,7 +142,7 @@ class Counted:
         picks = draws.blocks
         most = self.echoes.others(picks)
         if self.shown is not None:
-            most = np.clip(self.shown.share(picks) / LEAST_SHOWN, 0.0, most)
+            most = np.clip(self.shown.share(draws) / LEAST_SHOWN, 0.0, most)
         limits = np.ones(len(picks)), most
         return [
             own.parts(self.reference, picks, divisor, limit)

@@ -48,17 +48,13 @@ class BatchMaker:
 
     def __init__(self, pairs: PairSet, recipe: Recipe) -> None:
         clips, frames, height, width = pairs.filmed.shape
-        reach = recipe.frames // 2
         if frames < recipe.frames or min(height, width) < recipe.crop_px:
             raise CheckpointError(
                 f"the pairs are clips of {frames} frames of {width} x {height} pixels, but the "
                 f"recipe {recipe.name} needs {recipe.frames} frames of {recipe.crop_px} x "
                 f"{recipe.crop_px}; make larger pairs or choose another recipe"
             )
-        usable = pairs.is_usable.copy()
-        usable[:, :reach] = False
-        usable[:, frames - reach :] = False
-        self._middle = np.argwhere(usable)
+        self._middle = np.argwhere(usable_frames(pairs, recipe.frames // 2))
         if not len(self._middle):
             raise CheckpointError(f"none of the {clips} clips has a frame that may be trained on")
         self._pairs = pairs
@@ -115,6 +111,14 @@ class BatchMaker:
             int(np.clip(top, 0, tops)) * GRID_PX,
             int(np.clip(left, 0, lefts)) * GRID_PX,
         )
+
+
+def usable_frames(pairs: PairSet, reach: int) -> npt.NDArray[np.bool_]:
+    """Return the frames that may be used and have so many neighbours, (clips, frames)."""
+    usable = pairs.is_usable.copy()
+    usable[:, :reach] = False
+    usable[:, usable.shape[1] - reach :] = False
+    return usable
 
 
 def _turned(

@@ -1,8 +1,6 @@
 """A recording denoised: streamed frame by frame, in bounded memory, into a stack of photons."""
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,8 +9,10 @@ import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import RecordingError
-from cellstorm_lib.gan.denoiser import Denoiser, Frames
+from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.gan.engine import Frames
 from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.threads import in_order
 
 _CHUNK_PX = 1 << 21
 #: Read ahead, so that no thread ever waits for the file.
@@ -116,7 +116,14 @@ def denoised_chunks(
             active_share=made.active_share,
         )
 
-    for made in _in_order(work, _runs(source, denoiser.reach, size), denoiser):
+    runs = in_order(
+        work,
+        _runs(source, denoiser.reach, size),
+        threads=denoiser.workers,
+        most_ahead=_RUNS_PER_WORKER * denoiser.workers,
+        prepare=denoiser.enter_thread,
+    )
+    for made in runs:
         yield made
         done += len(made.frame)
         if progress is not None:
@@ -146,20 +153,6 @@ def _runs(source: FrameSource, reach: int, size: int) -> Iterator[_Run]:
             held, numbers = held[count:], numbers[count:]
     if held is not None and reach:
         yield _Run(numbers, np.concatenate([held, np.repeat(held[-1:], reach, axis=0)]))
-
-
-def _in_order(
-    work: Callable[[_Run], DenoisedChunk], runs: Iterator[_Run], denoiser: Denoiser
-) -> Iterator[DenoisedChunk]:
-    """Yield the results of runs in their order; only a few runs are held at a time."""
-    pending: deque[Future[DenoisedChunk]] = deque()
-    with ThreadPoolExecutor(denoiser.workers, initializer=denoiser.enter_thread) as pool:
-        for run in runs:
-            pending.append(pool.submit(work, run))
-            if len(pending) > _RUNS_PER_WORKER * denoiser.workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
 
 
 def _flat_field(calibration: CameraCalibration) -> Frames | None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.gan.checkpoint import Checkpoint
+from cellstorm_lib.gan.engine import Frames
 from cellstorm_lib.gan.engines import engine_named
 from cellstorm_lib.gan.gate import GateSettings, active_cells, windows_over
 from cellstorm_lib.gan.patches import (
@@ -15,8 +16,6 @@ from cellstorm_lib.gan.patches import (
     compute_whole,
 )
 from cellstorm_lib.gan.recipe import GRID_PX
-
-Frames = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +114,6 @@ class Denoiser:
         """Frames needed before and after each frame."""
         return self.recipe.frames // 2
 
-    @property
-    def multiple_px(self) -> int:
-        """Sides of what the network works on are multiples of this."""
-        return GRID_PX if self._has_field else 2**self.recipe.depth
-
     def enter_thread(self) -> None:
         """Prepare a thread that will do nothing but denoise."""
         self._engine.enter_thread()
@@ -145,7 +139,9 @@ class Denoiser:
             Noise of a pixel without light, electrons RMS; only the gate needs it.
         """
         height, width = frames_e.shape[1:]
-        margin = Margin.around((height, width), x_px=x_px, y_px=y_px, multiple_px=self.multiple_px)
+        margin = Margin.around(
+            (height, width), x_px=x_px, y_px=y_px, multiple_px=self.recipe.grid_px
+        )
         padded = margin.put_around(frames_e)
         film = np.ascontiguousarray(padded / np.float32(self.recipe.input_scale_e))
         made = np.zeros((len(film) - 2 * self.reach, *film.shape[1:]), np.float32)

@@ -8,11 +8,11 @@ off, and must not be given to such a graph.
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openvino
 from openvino import opset13 as ops
 
-Frames = npt.NDArray[np.float32]
+from cellstorm_lib.gan.engine import Frames
+
 Ranges = list[tuple[float, float]]
 #: Levels of numbers between layers, and of weights, which have both signs.
 _LEVELS, _WEIGHT_LEVELS = 256, 255

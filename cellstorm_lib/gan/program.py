@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from cellstorm_lib.gan.checkpoint import Checkpoint
-from cellstorm_lib.gan.denoiser import Frames
-from cellstorm_lib.gan.recipe import GRID_PX
+from cellstorm_lib.gan.engine import Frames
 
 
 class DenoiserProgram(nn.Module):
@@ -25,11 +24,10 @@ class DenoiserProgram(nn.Module):
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
         recipe = checkpoint.recipe
-        is_lean = recipe.architecture == "lean"
         self.network = checkpoint.network()
         self.scale_e = recipe.input_scale_e
-        self.multiple_px = GRID_PX if is_lean else 2**recipe.depth
-        self.more_px = 0 if is_lean else self.multiple_px
+        self.multiple_px = recipe.grid_px
+        self.more_px = 0 if recipe.architecture == "lean" else recipe.grid_px
 
     def forward(self, frames_e: Tensor) -> Tensor:
         """Return the light of molecules, (B, 1, Y, X), of (B, C, Y, X) photoelectrons."""
@@ -49,5 +47,5 @@ class DenoiserProgram(nn.Module):
 
 def example_frames(checkpoint: Checkpoint) -> Frames:
     """Return (2, C, Y, X) dark frames whose sides are no special case, to export a program with."""
-    side_px = DenoiserProgram(checkpoint).multiple_px
-    return np.zeros((2, checkpoint.recipe.frames, side_px + 6, side_px + 26), np.float32)
+    recipe = checkpoint.recipe
+    return np.zeros((2, recipe.frames, recipe.grid_px + 6, recipe.grid_px + 26), np.float32)

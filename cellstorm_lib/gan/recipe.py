@@ -85,10 +85,9 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.frames < 1 or self.frames % 2 == 0:
             raise SettingsError(f"frames must be odd, as 1, 3 or 5, got {self.frames}")
-        grid_px = 2**self.depth if self.architecture == "unet" else GRID_PX
-        if self.crop_px < grid_px or self.crop_px % grid_px:
+        if self.crop_px < self.grid_px or self.crop_px % self.grid_px:
             raise SettingsError(
-                f"crop_px must be a multiple of {grid_px} for this network, got {self.crop_px}"
+                f"crop_px must be a multiple of {self.grid_px} for this network, got {self.crop_px}"
             )
         for names, low, high in _RANGES:
             for name in names:
@@ -96,10 +95,15 @@ class Recipe:
                 if not low <= value <= high:
                     raise SettingsError(f"{name} must be from {low:g} to {high:g}, got {value}")
 
+    @property
+    def grid_px(self) -> int:
+        """Sides of what the network works on are multiples of this."""
+        return 2**self.depth if self.architecture == "unet" else GRID_PX
 
-#: The recipes that come with the program, by name.
+
 #: Recipes that go on with a trained network; from nothing they would end in a black picture.
 BEGIN_TRAINED = frozenset({"fine-tune"})
+#: The recipes that come with the program, by name.
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(),
     "demo": Recipe(name="demo", steps=900),

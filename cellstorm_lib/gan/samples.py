@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import CheckpointError
-from cellstorm_lib.gan.denoiser import Denoiser, Frames
+from cellstorm_lib.gan.batches import usable_frames
+from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.gan.engine import Frames
 from cellstorm_lib.pairs.pair_set import PairSet
 
 
@@ -48,26 +50,19 @@ def fixed_samples(pairs: PairSet, denoiser: Denoiser, *, count: int = 4) -> tupl
         When there is no frame to show.
     """
     shown = pairs.part(pairs.split != "train")
-    reach = denoiser.reach
-    clips = np.flatnonzero(_showable(shown, reach).any(axis=1))
+    showable = usable_frames(shown, denoiser.reach)
+    clips = np.flatnonzero(showable.any(axis=1))
     if not len(clips):
         raise CheckpointError("the pairs hold no frame for testing or validation that may be shown")
     chosen = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
-    return tuple(_sample(shown, int(clip), denoiser) for clip in clips[chosen])
+    return tuple(_sample(shown, int(clip), showable[clip], denoiser) for clip in clips[chosen])
 
 
-def _showable(pairs: PairSet, reach: int) -> npt.NDArray[np.bool_]:
-    """Return the frames that may be used and have all their neighbours, (clips, frames)."""
-    showable = pairs.is_usable.copy()
-    showable[:, :reach] = False
-    showable[:, showable.shape[1] - reach :] = False
-    return showable
-
-
-def _sample(pairs: PairSet, clip: int, denoiser: Denoiser) -> Sample:
+def _sample(
+    pairs: PairSet, clip: int, showable: npt.NDArray[np.bool_], denoiser: Denoiser
+) -> Sample:
     """Return the sample of one clip."""
     reach = denoiser.reach
-    showable = _showable(pairs, reach)[clip]
     light = pairs.light_e[clip].astype(np.float32)
     frame = int(np.argmax(np.where(showable, light.sum(axis=(1, 2)), -1.0)))
     film = pairs.filmed[clip, frame - reach : frame + reach + 1].astype(np.float32)

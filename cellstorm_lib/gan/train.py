@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -266,45 +266,29 @@ class _Loop:
         network = deepcopy(self.averaged)
         if self.curve:
             scale_light(network, 1.0 / max(self.curve[-1].light_shown, _LEAST_SHOWN))
-        facts = TrainingFacts(
-            dataset_digest=self.facts.dataset_digest,
-            steps=self.step,
-            threads=self.facts.threads,
-            device=self.facts.device,
-        )
         return Checkpoint(
             recipe=self.recipe,
             weights=weights_of(network),
             domain=self.domain,
-            facts=facts,
+            facts=replace(self.facts, steps=self.step),
         )
 
     def save(self, folder: Path) -> None:
         """Write the best and the last network, and what is needed to resume."""
         write_checkpoint(self.best, folder / "best.safetensors")
         write_checkpoint(self.checkpoint(), folder / "last.safetensors")
-        modules = {"generator": self.generator, "averaged": self.averaged}
-        optimizers = {"adam": self.adam}
-        if self.adversary is not None:
-            modules["adversary"] = self.adversary
-            optimizers["adversary_adam"] = self.adversary_adam
         state = TrainingState(
             step=self.step,
             best_loss=self.best_loss,
             rng=self.rng.bit_generator.state,
             dataset_digest=self.facts.dataset_digest,
-            curve=[vars_of(entry) for entry in self.curve],
+            curve=[asdict(entry) for entry in self.curve],
         )
-        write_state(folder, state, modules, optimizers)
+        write_state(folder, state, *self._parts())
 
     def resume(self, folder: Path) -> None:
         """Go on where the training in a folder was saved."""
-        modules = {"generator": self.generator, "averaged": self.averaged}
-        optimizers = {"adam": self.adam}
-        if self.adversary is not None:
-            modules["adversary"] = self.adversary
-            optimizers["adversary_adam"] = self.adversary_adam
-        state, self.best = read_state(folder, self.recipe, modules, optimizers)
+        state, self.best = read_state(folder, self.recipe, *self._parts())
         if state.dataset_digest != self.facts.dataset_digest:
             raise CheckpointError(
                 f"the training in {folder} was begun with other pairs; resume it with those, or "
@@ -314,15 +298,19 @@ class _Loop:
         self.rng.bit_generator.state = state.rng
         self.curve = [Progress(**entry) for entry in state.curve]
 
+    def _parts(self) -> tuple[dict[str, nn.Module], dict[str, torch.optim.Adam]]:
+        """Return networks, not made brighter, and optimizers, by the names they are saved by."""
+        modules = {"generator": self.generator, "averaged": self.averaged}
+        optimizers = {"adam": self.adam}
+        if self.adversary is not None:
+            modules["adversary"] = self.adversary
+            optimizers["adversary_adam"] = self.adversary_adam
+        return modules, optimizers
+
     def _on_device(self, batch: Batch) -> Batch:
         """Return a batch where the network is."""
         film = batch.film.to(self.device, memory_format=torch.channels_last)
         return Batch(film=film, light=batch.light.to(self.device))
-
-
-def vars_of(progress: Progress) -> dict[str, float]:
-    """Return a report as plain numbers."""
-    return {name: getattr(progress, name) for name in Progress.__slots__}
 
 
 def _adam(network: nn.Module, recipe: Recipe) -> torch.optim.Adam:

@@ -2,9 +2,8 @@
 
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -31,6 +30,7 @@ from cellstorm_lib.localize.pixels import cropped_to_frames
 from cellstorm_lib.localize.threshold import take_sample
 from cellstorm_lib.recording import FrameChunk, FrameSource
 from cellstorm_lib.tables import FieldOfView, Localizations
+from cellstorm_lib.threads import in_order
 
 _CHUNK_PX = 1 << 23
 
@@ -235,18 +235,15 @@ def localize(
 def _worked_off(
     source: FrameSource, work: Callable[..., _Part], thread_count: int
 ) -> Iterator[_Part]:
-    """Yield what was found in each chunk, in order; hold only a few chunks at a time."""
+    """Return what was found in each chunk, in order; only a few chunks are held at a time."""
     roi = source.facts.roi
     size = int(np.clip(_CHUNK_PX // (roi.width_px * roi.height_px), 1, 512))
-    chunks = source.chunks(size)
-    waiting: deque[Future[_Part]] = deque()
-    with ThreadPoolExecutor(thread_count) as pool:
-        for chunk, ages in with_copy_ages(chunks, source.facts):
-            waiting.append(pool.submit(work, chunk, ages))
-            if len(waiting) > thread_count + 1:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return in_order(
+        lambda chunk_and_ages: work(*chunk_and_ages),
+        with_copy_ages(source.chunks(size), source.facts),
+        threads=thread_count,
+        most_ahead=thread_count + 1,
+    )
 
 
 def _localize_chunk(

@@ -67,8 +67,7 @@ def word_of(number: int, mark: int) -> _Bits:
         raise SettingsError(f"a barcode holds the numbers 0 to {NUMBER_COUNT - 1}, got {number}")
     gray = number ^ (number >> 1)
     bits = (gray & _NUMBER_WEIGHTS) != 0
-    check = int(_checks(bits[None], mark)[0])
-    return np.concatenate([bits, (check & _CHECK_WEIGHTS) != 0])
+    return np.concatenate([bits, (_check_of(bits, mark) & _CHECK_WEIGHTS) != 0])
 
 
 def cells_of(number: int, mark: int) -> _Bits:
@@ -132,11 +131,10 @@ def marks_of(words: _Bits) -> npt.NDArray[np.int64]:
     return register
 
 
-def _checks(bits: _Bits, mark: int) -> npt.NDArray[np.int64]:
-    """Return the CRC-16 (polynomial 0x1021, start value `mark`) of bits (N, 20)."""
-    register = np.full(len(bits), mark, dtype=np.int64)
-    for bit in range(bits.shape[1]):
-        feedback = (register >> (CHECK_BITS - 1)) ^ bits[:, bit]
-        register = (register << 1) & 0xFFFF
-        register ^= feedback * _POLYNOMIAL
+def _check_of(bits: _Bits, mark: int) -> int:
+    """Return the CRC-16 (polynomial 0x1021, start value `mark`) of bits (20,)."""
+    register = mark
+    for bit in bits.tolist():
+        feedback = (register >> (CHECK_BITS - 1)) ^ bit
+        register = ((register << 1) & 0xFFFF) ^ (feedback * _POLYNOMIAL)
     return register

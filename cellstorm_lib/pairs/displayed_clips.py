@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cellstorm_lib.errors import RecordingError, SettingsError
+from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.pairs.display_plan import molecule_light
 from cellstorm_lib.pairs.displayed import DisplayedFilm
-from cellstorm_lib.pairs.pair_set import PairSet, Split
+from cellstorm_lib.pairs.pair_set import GRID_PX, PairSet, Split, refuse_off_grid
 from cellstorm_lib.pairs.resample import Resampler
-from cellstorm_lib.pairs.survey import chunk_frames, region_of
+from cellstorm_lib.pairs.survey import chunk_frames
 from cellstorm_lib.simulate.ranges import about, check_ranges
 
 
@@ -31,8 +31,7 @@ class ClipSettings:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.side_px % 16:
-            raise SettingsError(f"side_px must be a multiple of 16, got {self.side_px}")
+        refuse_off_grid(self.side_px)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ def clips_of_film(
             place = row - cuts.start
             clips = np.flatnonzero((place >= 0) & (place < settings.frames))
             if len(clips):
-                seen, shown_e = frame[region_of(read.roi)], light.adu(row) * gain_e_per_adu
+                seen, shown_e = frame[read.roi.slices], light.adu(row) * gain_e_per_adu
                 for clip in clips:
                     where = np.s_[
                         cuts.top[clip] : cuts.top[clip] + settings.side_px,
@@ -131,7 +130,7 @@ class _ShownLight:
     def __init__(self, read: DisplayedFilm) -> None:
         plan, registration = read.plan, read.registration
         self._read = read
-        self._slope = read.response.slope_adu[region_of(read.roi)]
+        self._slope = read.response.slope_adu[read.roi.slices]
         self._resampler = Resampler(
             registration.lens,
             plan.layout,
@@ -197,7 +196,7 @@ def _corners(size_px: int, side_px: int) -> npt.NDArray[np.int64]:
     """Return where tiles begin along one axis: on the codec's grid, spread over the region."""
     count = size_px // side_px
     places = np.linspace(0, size_px - side_px, count) if count > 1 else np.zeros(1)
-    return np.asarray(places // 16 * 16, np.int64)
+    return np.asarray(places // GRID_PX * GRID_PX, np.int64)
 
 
 def _has_neighbours(frame: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from cellstorm_lib.pairs.display_plan import DisplayPlan
+from cellstorm_lib.pairs.pairing import whole_frames
 from cellstorm_lib.pairs.register import Registration
 from cellstorm_lib.pairs.response import Response
-from cellstorm_lib.pairs.survey import region_of
+from cellstorm_lib.pairs.strips import smallest_cell_px
 from cellstorm_lib.recording import Roi
 
 
@@ -86,17 +87,15 @@ def report_of(
     """Return the figures of a film."""
     kept = table[table["is_kept"]]
     layout, residuals = plan.layout, registration.residuals
-    across, down = registration.lens.scale_at(layout.cell_points)
-    width_px, height_px = layout.cell_size_px
     middle = np.stack(registration.lens.scale_at(layout.data.corners.mean(axis=0)))
     scale = float(middle.mean() * plan.settings.magnification)
-    slope = float(response.slope_adu[region_of(roi)].mean())
+    slope = float(response.slope_adu[roi.slices].mean())
     dropped = table.loc[~table["is_kept"], "reason"].value_counts()
     brightness = table.loc[table["truth_frame"] >= 0, "brightness"]
     return DisplayedReport(
         camera_frames=len(table),
         read_frames=int((table["number"] >= 0).sum()),
-        whole_frames=int(table["reason"].isin(["", "not the n-th"]).sum()),
+        whole_frames=int(whole_frames(table).sum()),
         kept_frames=len(kept),
         shown_truth_frames=plan.truth_count,
         paired_truth_frames=int(kept["truth_frame"].nunique()),
@@ -106,12 +105,12 @@ def report_of(
         last_rms_px=last_rms_px,
         bead_count=len(residuals),
         held_out_count=int(residuals["is_held_out"].sum()),
-        cell_px=float(min(across.min() * width_px, down.min() * height_px)),
+        cell_px=smallest_cell_px(registration.lens, layout),
         camera_px_per_truth_px=scale,
         blur_px=registration.blur_px,
         median_overlap=float(kept["overlap"].median()),
         highest_overlap=float(kept["overlap"].max()),
-        black_adu=float(response.black_adu[region_of(roi)].mean()),
+        black_adu=float(response.black_adu[roi.slices].mean()),
         adu_at_full_scale=slope,
         nonlinearity=response.nonlinearity,
         brightness_spread=float(brightness.std() / brightness.mean()),

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import RecordingError
-from cellstorm_lib.pairs.localized_settings import GRID_PX, LocalizedPairsSettings
+from cellstorm_lib.pairs.localized_settings import LocalizedPairsSettings
+from cellstorm_lib.pairs.pair_set import GRID_PX
 from cellstorm_lib.pairs.trust import changes_together, judge_by_film
 from cellstorm_lib.recording import FrameSource, Roi
 from cellstorm_lib.simulate.gaussian import add_gaussians
@@ -130,9 +131,7 @@ class ClipMaker:
 
     def clip(self, window: Window, tile: Roi, reason: npt.NDArray[np.int64]) -> Clip:
         """Return one part of the field; `reason` is what the table says of all frames."""
-        filmed = window.frames[
-            :, tile.y_px : tile.y_px + tile.height_px, tile.x_px : tile.x_px + tile.width_px
-        ]
+        filmed = window.frames[:, *tile.slices]
         frames = range(window.start, window.start + len(filmed))
         light_e, count, photons = drawn_light(self.spots, tile, frames, sigma_px=self.sigma_px)
         above_adu = filmed - np.float32(self.calibration.offset_adu)

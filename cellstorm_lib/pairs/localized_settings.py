@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.pairs.pair_set import refuse_off_grid
 from cellstorm_lib.simulate.ranges import about, check_ranges
-
-#: The codec's macroblock; clips begin on this grid of the full frame.
-GRID_PX = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +55,7 @@ class LocalizedPairsSettings:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.side_px < GRID_PX or self.side_px % GRID_PX:
-            raise SettingsError(f"side_px must be a multiple of {GRID_PX}, got {self.side_px}")
+        refuse_off_grid(self.side_px)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from cellstorm_lib.pairs.barcode import read_barcodes
 from cellstorm_lib.pairs.display_plan import DisplayPlan
 from cellstorm_lib.pairs.layout import DisplayLayout
 from cellstorm_lib.pairs.lens import LensMap, coarse_map
-from cellstorm_lib.pairs.strips import StripReader
+from cellstorm_lib.pairs.strips import StripReader, smallest_cell_px
 from cellstorm_lib.recording import FrameSource
 
 _Floats = npt.NDArray[np.float64]
@@ -99,9 +99,7 @@ def _few_frames(film: FrameSource) -> Iterator[npt.NDArray[Any]]:
 def _refuse_small(film: FrameSource, layout: DisplayLayout, lens: LensMap) -> None:
     """Raise when the cells are too small, or not all in the picture."""
     name, roi = film.facts.name, film.facts.roi
-    across, down = lens.scale_at(layout.cell_points)
-    width_px, height_px = layout.cell_size_px
-    smallest_px = min(float(across.min()) * width_px, float(down.min()) * height_px)
+    smallest_px = smallest_cell_px(lens, layout)
     if smallest_px < LEAST_CELL_CAMERA_PX:
         raise RecordingError(
             f"the picture of the screen in {name} is too small: the cells of its barcodes measure "

@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from cellstorm_lib.errors import ExportError, TableError
+from cellstorm_lib.errors import ExportError, SettingsError, TableError
 
 Split = Literal["train", "validation", "test"]
 Method = Literal["simulated", "displayed", "localized"]
+
+#: The codec's macroblock; clips lie on this grid of the full frame.
+GRID_PX = 16
 
 _FORMAT = "cellstorm pairs 1"
 _FRAMES = ("filmed", "light_e")
@@ -113,6 +116,24 @@ class PairSet:
     def of_split(self, split: Split) -> Self:
         """Return the clips of one split."""
         return self.part(self.split == split)
+
+
+def refuse_off_grid(side_px: int) -> None:
+    """Raise when clips of a side would not lie on the codec's grid."""
+    if side_px < GRID_PX or side_px % GRID_PX:
+        raise SettingsError(f"side_px must be a multiple of {GRID_PX}, got {side_px}")
+
+
+def split_of(number: int, count: int) -> Split:
+    """Return where a recording belongs: of three or more the last is for the test.
+
+    The last but one is then for validation; of two, the last. A single one is trained on.
+    """
+    if count >= 3 and number == count - 1:
+        return "test"
+    if (count == 2 and number == 1) or (count >= 3 and number == count - 2):
+        return "validation"
+    return "train"
 
 
 def joined(sets: Sequence[PairSet]) -> PairSet:

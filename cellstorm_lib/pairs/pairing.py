@@ -15,6 +15,7 @@ from cellstorm_lib.simulate.ranges import about, check_ranges
 _COPY_SHARE = 0.25
 #: Brightness below which an exposure is mixed with darkness, which leaves the barcodes right.
 _LEAST_BRIGHTNESS = 0.8
+_NOT_THE_NTH = "not the n-th"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def pair_frames(
         place[rows] = places
         is_whole = reason[rows] == ""
         is_kept[rows] = is_whole & _is_chosen(places, is_whole, settings.keep_nth)
-    reason = np.where((reason == "") & ~is_kept, "not the n-th", reason)
+    reason = np.where((reason == "") & ~is_kept, _NOT_THE_NTH, reason)
     return pd.DataFrame(
         {
             "frame": filmed.frame,
@@ -129,6 +130,11 @@ def pair_frames(
             "reason": pd.array(reason.tolist(), dtype="str"),
         }
     )
+
+
+def whole_frames(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which camera frames of a pairing show one frame of the data and nothing else."""
+    return table["reason"].isin(["", _NOT_THE_NTH])
 
 
 def _copies(filmed: FilmedFrames) -> npt.NDArray[np.bool_]:

@@ -27,8 +27,6 @@ class Registration:
     ----------
     lens : LensMap
         The map, fitted to four beads of five.
-    model : {"lens", "affine"}
-        What was fitted.
     residuals : pandas.DataFrame
         One row per bead: ``x_px``, ``y_px`` on the camera, ``dx_px``, ``dy_px`` seen minus
         expected, ``is_held_out``.
@@ -42,7 +40,6 @@ class Registration:
     """
 
     lens: LensMap
-    model: Model
     residuals: pd.DataFrame
     fit_rms_px: float
     held_out_rms_px: float
@@ -103,7 +100,6 @@ def register_beads(
     sigma_px = float(np.median(found.sigma_px[is_used]))
     return Registration(
         lens=lens,
-        model=model,
         residuals=residuals,
         fit_rms_px=_rms(lens, beads[fitted], found.xy_px[fitted]),
         held_out_rms_px=_rms(lens, beads[kept_out], found.xy_px[kept_out]),

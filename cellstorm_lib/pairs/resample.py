@@ -6,9 +6,9 @@ from scipy import ndimage, sparse
 
 from cellstorm_lib.pairs.layout import DisplayLayout
 from cellstorm_lib.pairs.lens import LensMap
+from cellstorm_lib.pairs.pair_set import GRID_PX
 from cellstorm_lib.recording import Roi
 
-_GRID_PX = 16
 #: Screen pixels at the edge of the data that are left out: blur takes from the light there.
 _EDGE_PX = 4.0
 
@@ -80,16 +80,16 @@ def seen_region(lens: LensMap, layout: DisplayLayout, field: Roi) -> Roi | None:
         In pixels of the frames as read; corner and size are whole blocks of 16 pixels of the full
         frame, as the codec's. None when not even one block fits.
     """
-    first_x, first_y = -field.x_px % _GRID_PX, -field.y_px % _GRID_PX
-    counts = ((field.height_px - first_y) // _GRID_PX, (field.width_px - first_x) // _GRID_PX)
+    first_x, first_y = -field.x_px % GRID_PX, -field.y_px % GRID_PX
+    counts = ((field.height_px - first_y) // GRID_PX, (field.width_px - first_x) // GRID_PX)
     if min(counts) < 1:
         return None
-    rows, columns = np.indices(counts) * _GRID_PX + np.array([first_y, first_x])[:, None, None]
+    rows, columns = np.indices(counts) * GRID_PX + np.array([first_y, first_x])[:, None, None]
     is_data = np.ones(rows.shape, dtype=bool)
     data = layout.data
     low, high = data.corners[0] + _EDGE_PX, data.corners[2] - _EDGE_PX
-    for dy in (0, _GRID_PX / 2, _GRID_PX):
-        for dx in (0, _GRID_PX / 2, _GRID_PX):
+    for dy in (0, GRID_PX / 2, GRID_PX):
+        for dx in (0, GRID_PX / 2, GRID_PX):
             screen = lens.to_screen(np.stack([columns + dx, rows + dy], axis=-1).astype(np.float64))
             is_data &= ((screen >= low) & (screen <= high)).all(axis=-1)
     return _largest_box(is_data, first_x, first_y)
@@ -109,10 +109,10 @@ def _largest_box(is_free: npt.NDArray[np.bool_], first_x: int, first_y: int) -> 
                 area = int(areas[widest])
                 height = int(lowest[widest])
                 best = Roi(
-                    x_px=first_x + int(left) * _GRID_PX,
-                    y_px=first_y + (row + 1 - height) * _GRID_PX,
-                    width_px=(widest + 1) * _GRID_PX,
-                    height_px=height * _GRID_PX,
+                    x_px=first_x + int(left) * GRID_PX,
+                    y_px=first_y + (row + 1 - height) * GRID_PX,
+                    width_px=(widest + 1) * GRID_PX,
+                    height_px=height * GRID_PX,
                 )
     return best
 

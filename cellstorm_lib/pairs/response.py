@@ -24,17 +24,14 @@ class Response:
         Grey values from black to the brightest light: flat field times scale.
     black_adu : (Y, X) float32
         Grey value of the black screen.
-    levels : (L,) float64
-        Light of the uniform frames, 0 to 1.
     means_adu : (L,) float64
-        Mean grey value of the field at each.
+        Mean grey value of the field in the uniform frames, the darkest first.
     nonlinearity : float
         Largest distance of those means from the line, as a share of its height.
     """
 
     slope_adu: npt.NDArray[np.float32]
     black_adu: npt.NDArray[np.float32]
-    levels: npt.NDArray[np.float64]
     means_adu: npt.NDArray[np.float64]
     nonlinearity: float
 
@@ -73,7 +70,6 @@ def fit_response(
     return Response(
         slope_adu=slope.astype(np.float32),
         black_adu=black.astype(np.float32),
-        levels=levels,
         means_adu=means.astype(np.float64),
         nonlinearity=float(np.abs(means - line).max() / height),
     )

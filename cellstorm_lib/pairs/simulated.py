@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.pairs.pair_set import PairSet, Split, joined
+from cellstorm_lib.pairs.pair_set import PairSet, Split, joined, refuse_off_grid
 from cellstorm_lib.pairs.random_scenes import SceneRanges, random_scene
 from cellstorm_lib.recording import FrameChunk
 from cellstorm_lib.simulate.cameras import PhoneSettings
 from cellstorm_lib.simulate.exposure import calibration_of
+from cellstorm_lib.simulate.ranges import about, check_ranges
 from cellstorm_lib.simulate.scene import Scene
 from cellstorm_lib.simulate.sensor import vignetting
 from cellstorm_lib.simulate.simulate import simulate_scene
@@ -33,16 +34,16 @@ class SimulatedPairsSettings:
     )
     validation_share: float = field(default=0.08, metadata={"about": "scenes for validation"})
     test_share: float = field(default=0.04, metadata={"about": "scenes for the test"})
-    seed: int = field(default=0, metadata={"about": "number that decides all chance"})
+    seed: int = field(default=0, metadata=about("number that decides all chance", at_least=0))
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if self.scenes < 3 or self.frames < 1 or self.lead_frames < 0:
             raise SettingsError(
                 "simulated pairs need at least 3 scenes, 1 frame and 0 frames before, got "
                 f"{self.scenes}, {self.frames} and {self.lead_frames}"
             )
-        if self.side_px < 16 or self.side_px % 16:
-            raise SettingsError(f"side_px must be a multiple of 16, got {self.side_px}")
+        refuse_off_grid(self.side_px)
         if not 0 < self.validation_share + self.test_share < 1:
             raise SettingsError("validation_share and test_share must add up to less than 1")
 
@@ -92,7 +93,7 @@ def pairs_of_scene(scene: Scene, *, split: Split, first: int = 0) -> PairSet:
     simulation = simulate_scene(scene)
     frames = range(scene.frame_count)
     chunk = simulation.chunk(frames)
-    background_e = simulation.background_e * simulation.background_factor[:, None, None]
+    background_e = simulation.background_over(frames)
     seen = vignetting(scene.camera.sensor, background_e.shape[1:]).astype(np.float32)
     light_e = seen * np.maximum(chunk.expected_e - background_e, 0.0)
     filmed, is_key, bits_per_px = _through_the_codec(chunk.levels, scene)

@@ -54,3 +54,10 @@ class StripReader:
         for index, frame in enumerate(flat):
             values[index] = frame[self._flat].mean(axis=-1, dtype=np.float32)
         return np.asarray(np.maximum(values - self._dark_adu, 0.0), np.float32)
+
+
+def smallest_cell_px(lens: LensMap, layout: DisplayLayout) -> float:
+    """Return the smallest side of a cell, in camera pixels."""
+    across, down = lens.scale_at(layout.cell_points)
+    width_px, height_px = layout.cell_size_px
+    return float(min(across.min() * width_px, down.min() * height_px))

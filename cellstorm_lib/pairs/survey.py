@@ -180,7 +180,7 @@ def _differences(
     before = previous
     for index, frame in enumerate(frames):
         if before is not None:
-            here, there = (part[region_of(roi)].astype(np.int32) for part in (frame, before))
+            here, there = (part[roi.slices].astype(np.int32) for part in (frame, before))
             differences[index] = np.abs(here - there).mean()
         before = frame
     return differences
@@ -203,11 +203,3 @@ def _brightness(
         )
     usual = np.maximum(totals[is_uniform].mean(axis=0), 1e-6)
     return np.asarray(np.median(totals / usual, axis=1), np.float64)
-
-
-def region_of(roi: Roi) -> tuple[slice, slice]:
-    """Return rows and columns of a region."""
-    return (
-        slice(roi.y_px, roi.y_px + roi.height_px),
-        slice(roi.x_px, roi.x_px + roi.width_px),
-    )

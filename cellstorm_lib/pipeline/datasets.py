@@ -10,6 +10,7 @@ from cellstorm_lib.pairs.random_scenes import SceneRanges
 from cellstorm_lib.pairs.simulated import SimulatedPairsSettings
 from cellstorm_lib.pipeline.display_capture import DisplayRecipe
 from cellstorm_lib.settings import read_settings
+from cellstorm_lib.simulate.ranges import about, check_ranges
 from cellstorm_lib.simulate.scene import Scene, preset_names, read_preset, read_scene
 
 
@@ -54,9 +55,12 @@ class PairsRecipe:
     most_frames: int | None = field(
         default=None, metadata={"about": "frames to train on, at most; empty: all there are"}
     )
-    seed: int = field(default=0, metadata={"about": "number that decides which frames are mixed"})
+    seed: int = field(
+        default=0, metadata=about("number that decides which frames are mixed", at_least=0)
+    )
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         if self.shares.localized > 0 and not self.recordings:
             raise SettingsError(
                 "localized pairs have a share, but no recording is named; name those to draw "

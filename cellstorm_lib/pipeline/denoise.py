@@ -10,8 +10,9 @@ import numpy as np
 from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.gan.denoise import DenoisedChunk, DenoisedScale, denoised_chunks
-from cellstorm_lib.gan.denoiser import Denoiser, Frames
+from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.domain import domain_remarks
+from cellstorm_lib.gan.engine import Frames
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.steps import Progress
 from cellstorm_lib.recording import FrameSource

@@ -114,8 +114,7 @@ def show_scene(
     def frames() -> Iterator[npt.NDArray[np.float32]]:
         for start in range(0, scene.frame_count, _CHUNK_FRAMES):
             some = range(start, min(start + _CHUNK_FRAMES, scene.frame_count))
-            factor = simulation.background_factor[some.start : some.stop, None, None]
-            light = simulation.expected_e(some) - simulation.background_e * factor
+            light = simulation.expected_e(some) - simulation.background_over(some)
             yield np.maximum(light, np.float32(0.0))
 
     return make_display_movie(frames, out, settings, progress=progress)

@@ -20,14 +20,14 @@ class JudgedRecording:
 
     Attributes
     ----------
-    verdict : Verdict or None
-        None when there is only one branch.
+    verdict : Verdict
+        Which branch, and why.
     strips : tuple of SpotStrips
         For the raw and for the denoised branch.
     """
 
-    verdict: Verdict | None = None
-    strips: tuple[SpotStrips, ...] = ()
+    verdict: Verdict
+    strips: tuple[SpotStrips, ...]
 
 
 def judge_recording(

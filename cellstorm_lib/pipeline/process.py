@@ -96,7 +96,8 @@ def process_recording(
         "raw", spots, report, settings, announce, checks=check_loss(frame_facts.loss)
     )
     write_branch(raw, out / raw.name)
-    branches, judged = {raw.name: raw}, JudgedRecording()
+    branches = {raw.name: raw}
+    judged: JudgedRecording | None = None
     if network is not None:
         stack = out / DENOISED_STACK
         told = denoise_recording(
@@ -121,8 +122,8 @@ def process_recording(
         branches=branches,
         settings=asdict(settings),
         notes=notes,
-        verdict=judged.verdict,
-        strips=judged.strips,
+        verdict=judged.verdict if judged else None,
+        strips=judged.strips if judged else (),
     )
 
 

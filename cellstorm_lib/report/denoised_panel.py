@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from cellstorm_lib.gan.denoiser import Frames
+from cellstorm_lib.gan.engine import Frames
 from cellstorm_lib.gan.samples import Sample
 from cellstorm_lib.report.drawing import shortened, styled
 
@@ -25,7 +25,8 @@ def denoised_panel_figure(samples: Sequence[Sample]) -> Figure:
     figure = Figure(figsize=(6.6, height_inch), layout="constrained")
     axes = figure.subplots(len(samples), 3, squeeze=False)
     for row, sample in zip(axes, samples, strict=True):
-        film, made, light = (_part(image, sample.light_e) for image in _images(sample))
+        shown = (sample.film_e, sample.made_e, sample.light_e)
+        film, made, light = (_part(image, sample.light_e) for image in shown)
         top = max(float(light.max()), 1.0)
         low, high = np.percentile(film, (1.0, 99.8))
         spans = ((low, max(high, low + 1.0)), (0.0, top), (0.0, top))
@@ -38,11 +39,6 @@ def denoised_panel_figure(samples: Sequence[Sample]) -> Figure:
     for ax, title in zip(axes[0], _TITLES, strict=True):
         ax.set_title(title)
     return figure
-
-
-def _images(sample: Sample) -> tuple[Frames, Frames, Frames]:
-    """Return the three images of a sample."""
-    return sample.film_e, sample.made_e, sample.light_e
 
 
 def _part(image: Frames, light: Frames) -> Frames:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cellstorm_lib.pairs.pairing import whole_frames
 from cellstorm_lib.pairs.register import Registration
 from cellstorm_lib.report.drawing import (
     BLUE,
@@ -71,7 +72,7 @@ def overlap_figure(table: pd.DataFrame, *, max_overlap: float) -> Figure:
     """
     figure, (ax,) = new_axes(width_inch=6.0, height_inch=3.0)
     data = table[(table["truth_frame"] >= 0) | table["reason"].isin(["mixed", "torn"])]
-    is_whole = data["reason"].isin(["", "not the n-th"])
+    is_whole = whole_frames(data)
     kinds = {
         "kept": data["is_kept"],
         "whole, not the n-th": is_whole & ~data["is_kept"],

@@ -123,8 +123,7 @@ class Simulation:
         all_frames = self.light["frame"].to_numpy()
         rows = slice(*np.searchsorted(all_frames, [frames.start, frames.stop]))
         light = self.light.iloc[rows]
-        factor = self.background_factor[frames.start : frames.stop, None, None]
-        expected_e = self.background_e * factor
+        expected_e = self.background_over(frames)
         add_spots(
             expected_e,
             frame=all_frames[rows] - frames.start,
@@ -134,6 +133,11 @@ class Simulation:
             spot=self.spot,
         )
         return expected_e
+
+    def background_over(self, frames: range) -> NDArray[np.float32]:
+        """Return what of `expected_e` no molecule sends, (N, Y, X) float32."""
+        factor = self.background_factor[frames.start : frames.stop, None, None]
+        return self.background_e * factor
 
 
 def simulate_scene(scene: Scene) -> Simulation:

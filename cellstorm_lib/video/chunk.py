@@ -20,8 +20,7 @@ def checked_chunk_size(size: int, frame_count: int) -> int:
 
 def cropped(luma: Luma, roi: Roi) -> Luma:
     """Return the region of a frame, (Y, X); a view."""
-    rows = slice(roi.y_px, roi.y_px + roi.height_px)
-    return luma[rows, roi.x_px : roi.x_px + roi.width_px]
+    return luma[roi.slices]
 
 
 class GrowingChunk:

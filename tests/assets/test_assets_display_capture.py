@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
+from asset_runs import failure_of, metadata_of
 from filmed_displays import filmed
 
 from cellstorm_assets.definitions import build_defs
@@ -72,17 +73,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
         patch.setenv("CELLSTORM_HOME", str(tmp_path_factory.mktemp("lab")))
         yield Lab(find_project(), instance)
-
-
-def metadata_of(run: dg.ExecuteInProcessResult, asset: str) -> dict[str, dg.MetadataValue]:
-    assert run.success, failure_of(run)
-    (found,) = run.asset_materializations_for_node(asset)
-    return dict(found.metadata)
-
-
-def failure_of(run: dg.ExecuteInProcessResult) -> str:
-    event = next(event for event in run.all_events if event.is_step_failure)
-    return str(event.step_failure_data.user_failure_data.description)
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
 from cellstorm_assets.definitions import build_defs, defs
-from cellstorm_assets.denoising import network_of, stack_of
+from cellstorm_assets.denoising import middle_frame, network_of, stack_of
 from cellstorm_assets.project import Project, add_recording, find_project, recording_key
 from cellstorm_assets.registry import SHIPPED, SHIPPED_LABEL
 from cellstorm_lib.camera import read_calibration, write_calibration
@@ -18,6 +19,7 @@ from cellstorm_lib.pipeline.judged import JudgedRecording
 from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import Localizations, read_localizations
+from cellstorm_lib.video.array import ArraySource
 from cellstorm_lib.video.read import open_recording
 
 BRANCH = ("spots", "drift", "localizations", "super_resolution", "frc_report")
@@ -131,6 +133,17 @@ def test_assets_and_the_bare_pipeline_give_the_same_table(
     assert stack.facts.pixel_size_nm == pytest.approx(100.0)
 
 
+def test_of_a_recording_whose_middle_frame_was_lost_none_is_shown() -> None:
+    class Lossy(ArraySource):
+        def chunks(self, size: int):
+            return (chunk for chunk in super().chunks(size) if 5 not in chunk.frame)
+
+    frames = np.zeros((10, 32, 32), np.uint8)
+    assert middle_frame("a frame", Lossy(frames), 100.0) == {}
+    (value,) = middle_frame("a frame", ArraySource(frames), 100.0).values()
+    assert str(value.value).startswith("![a frame](data:image/png")
+
+
 def test_spots_of_denoised_frames_say_by_which_network_and_from_which_film(
     lab: Lab, run: dg.ExecuteInProcessResult, film: SimulatedRecording
 ) -> None:
@@ -141,6 +154,36 @@ def test_spots_of_denoised_frames_say_by_which_network_and_from_which_film(
     assert spots.provenance["recording_digest"] == raw.provenance["source_digest"]
     assert spots.field == raw.field
     assert set(spots.data["frames_since_key"]) > {0}
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        ({"model": "cellstorm-denoiser/3"}, "there is no version 3 of cellstorm-denoiser"),
+        ({"device": "abacus"}, "there is no device 'abacus'"),
+    ],
+)
+def test_a_network_that_is_not_there_fails_the_stack_with_one_sentence(
+    lab: Lab, run: dg.ExecuteInProcessResult, form: dict[str, str], sentence: str
+) -> None:
+    key = next(iter(lab.instance.get_dynamic_partitions("recording")))
+    stored = digest_of_file(stack_of(lab.project, key))
+    failed = (
+        build_defs()
+        .resolve_job_def("process_recordings")
+        .execute_in_process(
+            instance=lab.instance,
+            partition_key=key,
+            asset_selection=[dg.AssetKey("denoised_stack")],
+            run_config={"ops": {"denoised_stack": {"config": form}}},
+            raise_on_error=False,
+        )
+    )
+    failure = next(event for event in failed.all_events if event.is_step_failure)
+    description = failure.step_failure_data.user_failure_data.description
+    assert description.startswith(sentence)
+    assert "\n" not in description
+    assert digest_of_file(stack_of(lab.project, key)) == stored
 
 
 def test_the_report_and_the_pictures_are_files_people_can_open(

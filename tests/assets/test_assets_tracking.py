@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_training import TrainedProject, tiny_pairs
 
-from cellstorm_assets.code_version import code_tags, code_version
+from cellstorm_assets.code_version import code_tags
 from cellstorm_assets.project import Project
 from cellstorm_assets.tracking import PAGE_VARIABLE, SERVER_VARIABLE, Tracking
 from cellstorm_lib import __version__
@@ -96,6 +96,15 @@ def test_the_address_of_a_run_is_on_the_page(
     assert run.url == f"http://127.0.0.1:5055/{place}?workflowType=machine_learning"
 
 
+def test_the_address_of_a_run_is_on_the_labs_server_when_one_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PAGE_VARIABLE, "http://127.0.0.1:5055")  # as below `cellstorm ui`
+    monkeypatch.setenv(SERVER_VARIABLE, "http://127.0.0.1:9/")
+    address = Tracking.of(Project(home=tmp_path)).address("models/one")
+    assert address == "http://127.0.0.1:9/#/models/one?workflowType=machine_learning"
+
+
 def test_a_database_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     project = Project(home=tmp_path / "lab")
     (project.home / "mlruns").mkdir(parents=True)
@@ -126,8 +135,8 @@ def test_the_code_version_names_the_commit_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cellstorm_assets.code_version.CHECKOUT", tmp_path)
-    assert code_version() == f"cellstorm {__version__}"
+    assert code_tags()["code_version"] == f"cellstorm {__version__}"
     assert "mlflow.source.git.commit" not in code_tags()
     monkeypatch.setattr("cellstorm_assets.code_version._commit", lambda: ("a" * 40, True))
-    assert code_version() == f"cellstorm {__version__}, commit {'a' * 12}+"
+    assert code_tags()["code_version"] == f"cellstorm {__version__}, commit {'a' * 12}+"
     assert code_tags()["mlflow.source.git.commit"] == "a" * 40

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import pytest
+from asset_runs import failure_of, metadata_of
 from upath import UPath
 
 from cellstorm_assets.automation import new_datasets
@@ -14,7 +15,7 @@ from cellstorm_assets.definitions import build_defs
 from cellstorm_assets.project import Project, add_recording, find_project, recording_key
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.storage import PairFolders, PairStorage
-from cellstorm_assets.training_sets import TRAINING_ASSETS, recording_named, split_of
+from cellstorm_assets.training_sets import TRAINING_ASSETS, recording_named
 from cellstorm_lib.camera import read_calibration, write_calibration
 from cellstorm_lib.errors import SettingsError, TableError
 from cellstorm_lib.pairs.pair_set import PairSet, read_pairs
@@ -69,16 +70,6 @@ class Lab:
         result = new_datasets(context, project=self.resource)
         assert isinstance(result, dg.SensorResult | dg.SkipReason)
         return result
-
-
-def metadata_of(run: dg.ExecuteInProcessResult, asset: str) -> dict[str, dg.MetadataValue]:
-    (found,) = run.asset_materializations_for_node(asset)
-    return dict(found.metadata)
-
-
-def failure_of(run: dg.ExecuteInProcessResult) -> str:
-    event = next(event for event in run.all_events if event.is_step_failure)
-    return str(event.step_failure_data.user_failure_data.description)
 
 
 @pytest.fixture(scope="module")
@@ -233,18 +224,6 @@ def test_a_recording_is_named_by_its_file_or_its_key() -> None:
         recording_named("two cells.mp4", keys)
 
 
-@pytest.mark.parametrize(
-    ("count", "splits"),
-    [
-        (1, ["train"]),
-        (2, ["train", "validation"]),
-        (4, ["train", "train", "validation", "test"]),
-    ],
-)
-def test_recordings_are_for_training_first(count: int, splits: list[str]) -> None:
-    assert [split_of(number, count) for number in range(count)] == splits
-
-
 def test_pairs_are_stored_beyond_the_disk(lab: Lab) -> None:
     pairs = lab.pairs("simulated_pairs", "default")
     base = UPath("memory://lab")
@@ -290,6 +269,7 @@ def test_the_example_recipes_can_be_read(path: Path) -> None:
         ("pairs: {shares: {simulated: 0}}", "at least one of simulated, displayed, localized"),
         ("pairs: {recordings: [a.mp4, a.mp4]}", "recordings must differ"),
         ("pairs: {most_frames: 0}", "most_frames must be 1 or more, got 0"),
+        ("pairs: {seed: -1}", "seed must be at least 0, got -1"),
         ("pairs: {simulated: {side_px: 50}}", "side_px must be a multiple of 16"),
         (
             "pairs: {shares: {localized: 1}, recordings: [a.mp4], localized: {side_px: 96}}",

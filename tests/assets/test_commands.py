@@ -1,6 +1,8 @@
 """The command line: figures, formats, and errors in one sentence."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,24 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cellstorm_assets.commands import main
+from cellstorm_assets.commands import cellstorm, main
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import read_localizations
 from cellstorm_lib.video.read import open_recording
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {
+    line.strip()
+    for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    for line in re.findall(r"^ *cellstorm .*$", path.read_text(encoding="utf-8"), re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("line", sorted(COMMANDS))
+def test_a_command_in_the_documents_has_options_that_exist(line: str) -> None:
+    name, *arguments = shlex.split(line, comments=True)[1:]
+    command = cellstorm.commands[name]
+    assert command.make_context(name, arguments).command is command
 
 
 class Ran:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellstorm_lib import gan
 from cellstorm_lib.camera import CameraCalibration, read_calibration
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.evaluate.scores import score
+from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import read_checkpoint
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.gate import GateSettings
@@ -29,7 +29,7 @@ CAMERA = CameraCalibration(
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    checkpoint = read_checkpoint(Path(gan.__file__).parent / "models" / "champion.safetensors")
+    checkpoint = read_checkpoint(SHIPPED)
     denoiser = Denoiser(checkpoint, device="cpu", engine="auto", gate=GateSettings())
     return Network(denoiser=denoiser, label="champion")
 

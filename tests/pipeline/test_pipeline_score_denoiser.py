@@ -1,14 +1,13 @@
 """Scores are exact where the answer is known, and the shipped network earns its place."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from cellstorm_lib import gan
+from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import read_checkpoint
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.recipe import recipe_named
@@ -16,8 +15,6 @@ from cellstorm_lib.pipeline import benchmark_films as films
 from cellstorm_lib.pipeline import score_denoiser as module
 from cellstorm_lib.pipeline.score_denoiser import localized_film, score_denoisers
 from cellstorm_lib.tables import Localizations
-
-SHIPPED = Path(gan.__file__).parent / "models" / "champion.safetensors"
 
 
 @pytest.fixture

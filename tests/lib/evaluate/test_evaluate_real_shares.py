@@ -49,7 +49,7 @@ def test_no_larger_share_is_real_than_shows_light(whole):
     for light, share in ((0.35, 0.5), (0.7, 1.0), (1.0, 1.0), (-0.1, 0.0)):
         shown = Shown(1000 * ONE, 1000 * ONE, light * 500 * ONE, 500 * ONE)
         made = counted(Own(NOTHING, NOTHING), Own(own(40, 1.0), NOTHING), shown=shown)
-        assert shown.share(whole.blocks)[0] == pytest.approx(light)
+        assert shown.share(whole)[0] == pytest.approx(light)
         assert made.real_second(whole)[0] == pytest.approx(share)
 
 

@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from gan_pairs import spots
 
-from cellstorm_lib import gan
+from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import (
     Checkpoint,
     TrainingDomain,
@@ -38,7 +37,7 @@ def untrained(recipe: Recipe) -> Checkpoint:
 @cache
 def champion(*, half_precision: bool) -> Checkpoint:
     """Return the network that comes with the program."""
-    found = read_checkpoint(Path(gan.__file__).parent / "models" / "champion.safetensors")
+    found = read_checkpoint(SHIPPED)
     return replace(found, recipe=replace(found.recipe, half_precision=half_precision))
 
 

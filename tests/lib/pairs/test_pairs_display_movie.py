@@ -95,6 +95,36 @@ def test_beads_lie_where_the_layout_says(made):
     assert 0.15 < plan.layout.is_held_out.mean() < 0.25
 
 
+def test_beads_are_as_wide_as_asked(tmp_path):
+    wide = replace(SETTINGS, bead_sigma_px=3.0, bead_pitch_px=32, screen_height_px=400)
+    plan = make_display_movie(lambda: [TRUTH], tmp_path, wide)
+    source = open_recording(tmp_path / "display.mp4", roi="640x400+0+0")
+    first = 2 * plan.part("beads").first
+    (frame,) = next(iter(source.part(first, first + 1).chunks(1))).frames
+    light = light_of(frame, wide.gamma).astype(np.float64)
+    rows, columns = np.indices(light.shape)
+    for x, y in plan.layout.beads[::11]:
+        away = np.stack([columns + 0.5 - x, rows + 0.5 - y])
+        near = np.hypot(*away) < 15
+        variance = (light * away**2)[:, near].sum(axis=1) / light[near].sum()
+        np.testing.assert_allclose(np.sqrt(variance), 3.0, rtol=0.02)
+
+
+def test_movie_is_compressed_as_much_as_asked(tmp_path):
+    worst, sizes = [], []
+    for qp in (0, 20):
+        folder = tmp_path / str(qp)
+        plan = make_display_movie(lambda: [TRUTH], folder, replace(SETTINGS, qp=qp))
+        shown = next(iter(open_recording(folder / "shown.ome.tif").chunks(99))).frames
+        first = 2 * plan.part("data").first
+        seen = pictures(folder)[1][first : first + 8 : 2][:, *plan.layout.data.slices]
+        asked = shown.repeat(2, axis=1).repeat(2, axis=2)
+        worst.append(int(np.abs(seen.astype(int) - asked).max()))
+        sizes.append((folder / plan.movie).stat().st_size)
+    assert worst[0] == 0 < worst[1]
+    assert sizes[1] < sizes[0]
+
+
 def test_same_frames_give_the_same_files_and_others_another_mark(made, tmp_path):
     folder, plan = made
     other = make_display_movie(lambda: [np.rint(TRUTH)], tmp_path / "a", SETTINGS)

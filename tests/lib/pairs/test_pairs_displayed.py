@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from filmed_displays import CAMERA, FRAME, displayed, filmed
+from filmed_displays import CAMERA, displayed, filmed
 from scipy import ndimage
 
 from cellstorm_lib.errors import RecordingError, SettingsError
@@ -12,76 +12,56 @@ from cellstorm_lib.pairs.displayed import DisplayedSettings, read_displayed
 from cellstorm_lib.pairs.filming import Filming
 from cellstorm_lib.pairs.filming_light import FilmingSettings
 from cellstorm_lib.pairs.pairing import PairingSettings
-from cellstorm_lib.pairs.survey import region_of
 from cellstorm_lib.video.array import ArraySource
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("display")
-    return folder, displayed(folder)
-
-
-@pytest.fixture(scope="module")
-def film(shown, tmp_path_factory):
-    folder, plan = shown
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    return filmed(plan, folder, path)
-
-
-@pytest.fixture(scope="module")
-def pairs(shown, film):
-    folder, plan = shown
-    return read_displayed(film[2], plan, folder)
 
 
 def all_levels(source):
     return np.concatenate([chunk.frames for chunk in source.chunks(64)])
 
 
-def test_registration_is_as_good_as_it_claims(shown, film, pairs):
-    report = pairs.report
+def test_registration_is_as_good_as_it_claims(shown, film, read):
+    report = read.report
     assert report.held_out_rms_px <= 0.02
     assert report.last_rms_px <= 0.02
     assert report.held_out_count > 20
     inner = shown[1].layout.inner.corners
     share = np.stack(np.meshgrid(*[np.linspace(0.05, 0.95, 12)] * 2), -1).reshape(-1, 2)
     points = inner[0] + share * (inner[2] - inner[0])
-    miss = pairs.registration.lens.to_camera(points) - film[0].lens.to_camera(points)
+    miss = read.registration.lens.to_camera(points) - film[0].lens.to_camera(points)
     assert np.sqrt((miss**2).sum(axis=1).mean()) <= 0.02
 
 
-def test_no_number_is_wrong_and_hardly_a_whole_frame_is_missed(film, pairs):
+def test_no_number_is_wrong_and_hardly_a_whole_frame_is_missed(film, read):
     number, purity = film[1].T
-    read = pairs.table["number"].to_numpy()
-    assert len(read) == len(number)
-    assert (read[read >= 0] == number[read >= 0]).all()
+    found = read.table["number"].to_numpy()
+    assert len(found) == len(number)
+    assert (found[found >= 0] == number[found >= 0]).all()
     is_whole = (purity > 0.99) & (number >= 0)
-    assert (read[is_whole] >= 0).mean() >= 0.98
-    assert (read[(purity < 0.6) & (number > 0)] < 0).all()  # before 0 is darkness, nothing else
+    assert (found[is_whole] >= 0).mean() >= 0.98
+    assert (found[(purity < 0.6) & (number > 0)] < 0).all()  # before 0 is darkness, nothing else
 
 
-def test_pairs_show_one_frame_each_and_nearly_all_frames_have_one(film, pairs):
+def test_pairs_show_one_frame_each_and_nearly_all_frames_have_one(film, read):
     purity = film[1][:, 1]
-    kept = pairs.table["is_kept"].to_numpy()
+    kept = read.table["is_kept"].to_numpy()
     assert purity[kept].min() > 0.85
-    assert pairs.report.paired_truth_frames >= 0.9 * pairs.report.shown_truth_frames
-    assert pairs.report.kept_frames == kept.sum()
-    assert pairs.report.dropped["not the n-th"] > 0
-    assert sum(pairs.report.dropped.values()) + kept.sum() == len(kept)
+    assert read.report.paired_truth_frames >= 0.9 * read.report.shown_truth_frames
+    assert read.report.kept_frames == kept.sum()
+    assert read.report.dropped["not the n-th"] > 0
+    assert sum(read.report.dropped.values()) + kept.sum() == len(kept)
 
 
-def test_black_level_and_flat_field_are_found(film, pairs):
-    chosen, report = CAMERA, pairs.report
+def test_black_level_and_flat_field_are_found(film, read):
+    chosen, report = CAMERA, read.report
     assert report.black_adu == pytest.approx(
         chosen.offset_adu + chosen.leak_share * chosen.white_adu, abs=0.5
     )
     assert report.nonlinearity < 0.01
-    roi = pairs.roi
+    roi = read.roi
     rows, columns = np.indices((roi.height_px, roi.width_px))
     x = (columns + roi.x_px + 0.5) / 640 - 0.5
     y = (rows + roi.y_px + 0.5) / 352 - 0.5
-    slope_adu = pairs.response.slope_adu[region_of(roi)]
+    slope_adu = read.response.slope_adu[roi.slices]
     fall = 1 - (1 - chosen.corner_share) * (x**2 + y**2) / 0.5
     pixels = np.stack([columns + roi.x_px, rows + roi.y_px], axis=-1) + 0.5
     waves = np.cos(2 * np.pi * film[0].lens.to_screen(pixels)) @ (1.0, 0.5)
@@ -90,10 +70,10 @@ def test_black_level_and_flat_field_are_found(film, pairs):
     assert report.adu_at_full_scale == pytest.approx(chosen.white_adu * fall.mean(), rel=0.02)
 
 
-def test_reading_again_gives_the_same(shown, film, pairs):
+def test_reading_again_gives_the_same(shown, film, read):
     again = read_displayed(film[2], shown[1], shown[0])
-    assert again.report == pairs.report
-    assert again.table.equals(pairs.table)
+    assert again.report == read.report
+    assert again.table.equals(read.table)
 
 
 def test_camera_turned_upside_down_or_film_mirrored_is_read_as_well(shown):
@@ -126,11 +106,11 @@ def test_affine_map_that_misses_the_barcodes_is_refused(shown, film):
         read_displayed(film[2], plan, folder, loose)
 
 
-def test_all_whole_frames_are_kept_where_wanted(shown, film, pairs):
+def test_all_whole_frames_are_kept_where_wanted(shown, film, read):
     folder, plan = shown
     settings = DisplayedSettings(pairing=PairingSettings(keep_nth=1))
     found = read_displayed(film[2], plan, folder, settings)
-    assert found.report.kept_frames == pairs.report.whole_frames
+    assert found.report.kept_frames == read.report.whole_frames
 
 
 def test_film_of_something_else_is_refused(shown):
@@ -268,4 +248,3 @@ def test_progress_reaches_the_end(shown, film):
     read_displayed(film[2], plan, folder, progress=lambda *at: seen.append(at))
     count = len(film[2].frame_range)
     assert seen[-1] == (count, count)
-    assert FRAME.startswith("640x352")

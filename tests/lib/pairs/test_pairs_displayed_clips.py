@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from filmed_displays import CAMERA, displayed, filmed
+from filmed_displays import CAMERA, displayed
 
 from cellstorm_lib.errors import RecordingError, SettingsError
 from cellstorm_lib.pairs.display_plan import molecule_light
@@ -16,22 +16,6 @@ from cellstorm_lib.video.array import ArraySource
 
 CLIPS = ClipSettings(side_px=48, frames=6, clips=1000)
 GAIN = CAMERA.gain_e_per_adu
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("display")
-    return folder, displayed(folder)
-
-
-@pytest.fixture(scope="module")
-def film(shown, tmp_path_factory):
-    return filmed(shown[1], shown[0], tmp_path_factory.mktemp("film") / "film.mp4")[2]
-
-
-@pytest.fixture(scope="module")
-def read(shown, film):
-    return read_displayed(film, shown[1], shown[0])
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +59,7 @@ def test_every_kept_frame_is_usable_once_in_every_tile(read, pairs):
 
 
 def test_clips_are_consecutive_frames_of_the_film(read, film, pairs):
-    chunks = list(film.chunks(64))
+    chunks = list(film[2].chunks(64))
     frames = np.concatenate([chunk.frames for chunk in chunks])
     first = np.flatnonzero(read.table["is_kept"])[0] - 1
     roi = read.roi

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from cellstorm_lib.errors import ExportError, TableError
-from cellstorm_lib.pairs.pair_set import PairSet, joined, read_pairs, write_pairs
+from cellstorm_lib.pairs.pair_set import PairSet, joined, read_pairs, split_of, write_pairs
 
 RNG = np.random.default_rng(2)
 
@@ -60,6 +60,18 @@ def test_sets_are_joined_and_parted(tmp_path: Path) -> None:
     smaller = replace(smaller, filmed=smaller.filmed[..., :16], light_e=smaller.light_e[..., :16])
     with pytest.raises(TableError, match="clips of one size"):
         joined([pairs(), smaller])
+
+
+@pytest.mark.parametrize(
+    ("count", "splits"),
+    [
+        (1, ["train"]),
+        (2, ["train", "validation"]),
+        (4, ["train", "train", "validation", "test"]),
+    ],
+)
+def test_recordings_are_for_training_first(count: int, splits: list[str]) -> None:
+    assert [split_of(number, count) for number in range(count)] == splits
 
 
 def test_nothing_leaks_from_training_into_the_test() -> None:

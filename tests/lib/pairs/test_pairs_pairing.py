@@ -5,7 +5,12 @@ import pytest
 
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.pairs.display_plan import DisplayPlan, DisplaySettings
-from cellstorm_lib.pairs.pairing import FilmedFrames, PairingSettings, pair_frames
+from cellstorm_lib.pairs.pairing import (
+    FilmedFrames,
+    PairingSettings,
+    pair_frames,
+    whole_frames,
+)
 
 PLAN = DisplayPlan(
     settings=DisplaySettings(), truth_width_px=64, truth_height_px=64, truth_count=20,
@@ -60,6 +65,14 @@ def test_without_a_whole_frame_at_the_place_the_nearest_is_kept():
     assert kept([0, 0, 0, 0], overlap={2: 0.2}) == [3]
     assert kept([0, 0, 0, 0], overlap={2: 0.2, 3: 0.2}) == [1]
     assert kept([0, 0, 0], overlap={0: 0.1, 1: 0.1, 2: 0.1}) == []
+
+
+def test_an_overlap_that_is_accepted_is_no_reason():
+    mixed = film([0, 0, 0, 0], overlap={2: 0.2})
+    table = pair_frames(mixed, PLAN, PairingSettings(max_overlap=0.21))
+    assert table.index[table["is_kept"]].tolist() == [2]
+    assert whole_frames(table).all()
+    assert whole_frames(pair_frames(mixed, PLAN)).tolist() == [True, True, False, True]
 
 
 def test_copies_take_no_place_and_are_not_kept():

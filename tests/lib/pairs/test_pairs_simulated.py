@@ -75,5 +75,7 @@ def test_impossible_settings_are_refused() -> None:
         SimulatedPairsSettings(side_px=50)
     with pytest.raises(SettingsError, match="add up to less than 1"):
         SimulatedPairsSettings(test_share=0.9, validation_share=0.2)
+    with pytest.raises(SettingsError, match="seed must be at least 0, got -1"):
+        SimulatedPairsSettings(seed=-1)
     with pytest.raises(SettingsError, match="photons must be from a low number above 0 up"):
         SceneRanges(photons=(500.0, 100.0))

@@ -21,7 +21,7 @@ def a_registration(count=25):
          "is_held_out": np.arange(count) % 5 == 2}
     )  # fmt: skip
     return Registration(
-        lens=LENS, model="lens", residuals=residuals, fit_rms_px=0.01, held_out_rms_px=0.0123,
+        lens=LENS, residuals=residuals, fit_rms_px=0.01, held_out_rms_px=0.0123,
         bead_sigma_px=2.0, blur_px=1.0,
     )  # fmt: skip
 
