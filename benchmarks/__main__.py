@@ -5,10 +5,13 @@ import sys
 
 NAMES = (
     "accuracy",
+    "overlap",
     "compressed",
     "frc",
+    "quality",
     "drift",
     "speed",
+    "like",
     "memory",
     "simulate",
     "denoise",
@@ -21,6 +24,7 @@ NAMES = (
     "estimate",
     "flat_field",
     "pixel_maps",
+    "astigmatic",
     "dark",
     "dyes",
 )

@@ -44,19 +44,22 @@ def sites(rng, *, precision_nm=12.0, side_nm=10_000.0) -> tuple[Localizations, f
     return made, 2 * np.pi * precision_nm / np.sqrt(np.log(6 * pairs))
 
 
-def filaments(rng, mean_size, *, side_nm=6400.0) -> Localizations:
-    """Put molecules on 12 filaments 9 nm wide; precision 25 nm, about 16,000 localizations."""
+def filaments(
+    rng, mean_size, *, side_nm=6400.0, precision_nm=25.0, count=12, rows=16_000
+) -> Localizations:
+    """Put molecules on filaments 9 nm wide, about 16,000 localizations."""
     paths = []
-    for _ in range(12):
+    for _ in range(count):
         angle = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.025, 1500))
         steps_nm = 5 * np.column_stack([np.cos(angle), np.sin(angle)])
         path_nm = rng.uniform(0, side_nm, 2) + np.cumsum(steps_nm, axis=0)
         paths.append(path_nm[((path_nm > 0) & (path_nm < side_nm)).all(axis=1)])
     points_nm = np.concatenate(paths)
-    count = 16_000 // mean_size
-    centres_nm = points_nm[rng.integers(0, len(points_nm), count)] + rng.normal(0, 9, (count, 2))
-    sizes = rng.geometric(1 / mean_size, count)
-    return table(centres_nm, sizes, 25.0, side_nm, rng, frames=18_000, in_a_row=True)
+    molecules = rows // mean_size
+    centres_nm = points_nm[rng.integers(0, len(points_nm), molecules)]
+    centres_nm = centres_nm + rng.normal(0, 9, (molecules, 2))
+    sizes = rng.geometric(1 / mean_size, molecules)
+    return table(centres_nm, sizes, precision_nm, side_nm, rng, frames=18_000, in_a_row=True)
 
 
 def resolution_from_pairs_nm(made: Localizations, threshold: float = 1 / 7) -> float:

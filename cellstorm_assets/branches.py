@@ -8,17 +8,19 @@ import dagster as dg
 
 from cellstorm_assets.config import config_for, with_changes
 from cellstorm_assets.denoising import stack_of
-from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly
+from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly, table
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.recordings import GROUP, OWNERS, source_of
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.localize import LocalizeReport
+from cellstorm_lib.pipeline.quality import Quality, measure_quality
 from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEntry
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.steps import (
     check_positions,
+    check_repeats,
     check_resolution,
     measure_resolutions,
     refine_spots,
@@ -29,15 +31,17 @@ from cellstorm_lib.refine.merge import MergeSettings
 from cellstorm_lib.report.counts import histogram_figure
 from cellstorm_lib.report.curves import drift_figure
 from cellstorm_lib.report.drawing import figure_png
-from cellstorm_lib.report.picture import preview_png
+from cellstorm_lib.report.picture import Picture, preview_png
+from cellstorm_lib.report.quality import quality_figures, quality_rows
 from cellstorm_lib.report.resolution import frc_figure
 from cellstorm_lib.tables import COLUMNS, Localizations
 
 #: The assets of a branch, in the order of the work.
-BRANCH_ASSETS = ("spots", "drift", "localizations", "super_resolution", "frc_report")
+BRANCH_ASSETS = ("spots", "drift", "localizations", "super_resolution", "frc_report", "quality")
 
 MOLECULES = dg.PythonObjectDagsterType(Localizations, name="Molecules")
 RESOLUTION = dg.PythonObjectDagsterType(FrcReports, name="Resolution")
+QUALITY = dg.PythonObjectDagsterType(Quality, name="Quality")
 
 DetectForm = config_for(DetectSettings)
 DriftForm = config_for(DriftSettings)
@@ -60,7 +64,7 @@ def columns_of(table: Localizations) -> dg.TableSchema:
 
 
 def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
-    """Return the assets of one branch: spots, drift, localizations, image, resolution.
+    """Return the assets of one branch: spots, drift, localizations, image, resolution, quality.
 
     Parameters
     ----------
@@ -83,6 +87,7 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
 
     localizations_key = dg.AssetKey([branch, "localizations"])
     frc_key = dg.AssetKey([branch, "frc_report"])
+    quality_key = dg.AssetKey([branch, "quality"])
 
     spots = (_raw_spots if branch == "raw" else _denoised_spots)(in_branch)
 
@@ -196,7 +201,47 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
             check_results=[as_check(check_resolution(reports.chosen), frc_key)],
         )
 
-    return [spots, drift, localizations, super_resolution, frc_report]
+    @in_branch(
+        kinds={"parquet"},
+        io_manager_key="parquet",
+        ins={
+            "spots": dg.AssetIn([branch, "spots"]),
+            "localizations": dg.AssetIn([branch, "localizations"]),
+            "super_resolution": dg.AssetIn([branch, "super_resolution"]),
+            "frc_report": dg.AssetIn([branch, "frc_report"]),
+        },
+        dagster_type=QUALITY,
+        check_specs=[dg.AssetCheckSpec("repeats", asset=quality_key)],
+    )
+    def quality(
+        spots: Localizations,
+        localizations: Localizations,
+        super_resolution: RenderedImage,
+        frc_report: FrcReports,
+        widefield: Picture,
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """How precise, how resolved and how true to the film: every measure, or why not."""
+        with said_plainly():
+            measured = measure_quality(
+                spots, localizations, super_resolution, frc_report.chosen,
+                widefield=widefield.values, pixel_size_nm=widefield.pixel_nm,
+            )  # fmt: skip
+        return dg.MaterializeResult(
+            value=measured,
+            metadata={
+                "figures": table(
+                    ("measure", "value", "how"),
+                    [(row.name, row.value, row.remark) for row in quality_rows(measured)],
+                ),
+                **{
+                    name: picture(figure_png(draw()), name)
+                    for name, draw in quality_figures(measured).items()
+                },
+            },
+            check_results=[as_check(check_repeats(measured), quality_key)],
+        )
+
+    return [spots, drift, localizations, super_resolution, frc_report, quality]
 
 
 Declare = Callable[..., Callable[[Callable[..., Any]], dg.AssetsDefinition]]

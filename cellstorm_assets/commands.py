@@ -8,8 +8,10 @@ import click
 from cellstorm_assets import (
     commands_camera,
     commands_denoise,
+    commands_depth,
     commands_frames,
     commands_project,
+    commands_quality,
     commands_tables,
     commands_train,
 )
@@ -34,8 +36,10 @@ for group in (
     commands_project,
     commands_camera,
     commands_denoise,
+    commands_depth,
     commands_frames,
     commands_tables,
+    commands_quality,
     commands_train,
 ):
     for command in group.COMMANDS:

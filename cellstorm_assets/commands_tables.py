@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,10 @@ from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.export.formats import read_table, read_truth, require_ending, write_table
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.tables import Localizations
+
+if TYPE_CHECKING:
+    from cellstorm_lib.reconstruct.frc import FrcReport
+    from cellstorm_lib.reconstruct.frc_planes import PlaneFrc
 
 table = click.argument("table", type=PATH)
 
@@ -24,23 +29,43 @@ def in_and_out(path: Path, out: Path, pixel_size_nm: float | None) -> Localizati
 @table
 @out_file
 @pixel_size
+@click.option(
+    "--leave-out-fiducials", is_flag=True, help="Without bright spots that stay on, if any."
+)
 @as_json
-def drift(table: Path, out: Path, *, pixel_size_nm: float | None, wants_json: bool) -> None:
-    """Estimate the drift of TABLE and take it out, unless that would make it worse."""
+def drift(
+    table: Path,
+    out: Path,
+    *,
+    pixel_size_nm: float | None,
+    leave_out_fiducials: bool,
+    wants_json: bool,
+) -> None:
+    """Estimate the drift of TABLE and take it out, unless that would make it worse.
+
+    Bright spots that stay on are found by themselves and used as fiducials; the column is_fiducial
+    marks their rows.
+    """
     from cellstorm_lib.refine.drift import apply_drift, estimate_drift
 
     localizations = in_and_out(table, out, pixel_size_nm)
     found = estimate_drift(localizations, PipelineSettings().drift)
-    write_table(apply_drift(localizations, found), out)
+    still = apply_drift(localizations, found)
+    if leave_out_fiducials and "is_fiducial" in still:
+        still = still.take(~still.column("is_fiducial"))
+    write_table(still, out)
     figures = {
         "rms_nm": found.rms_nm,
         "segments": found.segments,
+        "segment_uncertainty_nm": list(found.segment_uncertainty_nm),
+        "fiducials": [asdict(one) for one in found.fiducials],
         "applied": found.is_applied,
         "reason": found.reason,
     }
     tell(
         {
-            "drift": f"{found.rms_nm:.1f} nm RMS about its mean, from {found.segments} segments",
+            "drift": f"{found.rms_nm:.1f} nm RMS about its mean, "
+            + (found.method if found.fiducials else f"from {found.segments} segments"),
             "applied": f"{'yes' if found.is_applied else 'no'}: {found.reason}",
             "table": str(out),
         },
@@ -130,6 +155,7 @@ def select(
     show_default=True,
     help="How one localization is drawn.",
 )
+@click.option("--by-z", is_flag=True, help="Colour by height, for tables with z (.png).")
 @as_json
 def render(
     table: Path,
@@ -138,23 +164,32 @@ def render(
     pixel_size_nm: float | None,
     render_pixel_nm: float | None,
     method: str,
+    by_z: bool,
     wants_json: bool,
 ) -> None:
     """Draw TABLE as an image: .png with a scale bar, or .tif (32 bit, with the pixel size)."""
     from cellstorm_lib.reconstruct.render import RenderSettings
     from cellstorm_lib.reconstruct.render import render as render_table
+    from cellstorm_lib.report.depth_picture import render_depth, write_depth_picture
     from cellstorm_lib.report.picture import write_picture
     from cellstorm_lib.video.tiff import write_image
 
     if out.suffix.lower() not in {".png", ".tif", ".tiff"}:
         raise SettingsError(f"{out} must end in .png or .tif, so that the format is known")
+    if by_z and out.suffix.lower() != ".png":
+        raise SettingsError(f"--by-z gives colours, which need a .png, got {out.name}")
     localizations = read_table(table, pixel_size_nm=pixel_size_nm)
     settings = RenderSettings(pixel_nm=render_pixel_nm, method=method)  # type: ignore[arg-type]
-    image = render_table(localizations, settings)
-    if out.suffix.lower() == ".png":
-        write_picture(image, out)
+    if by_z:
+        depth = render_depth(localizations, settings)
+        image = depth.density
+        write_depth_picture(depth, out)
     else:
-        write_image(out, image.image, pixel_size_nm=image.pixel_nm)
+        image = render_table(localizations, settings)
+        if out.suffix.lower() == ".png":
+            write_picture(image, out)
+        else:
+            write_image(out, image.image, pixel_size_nm=image.pixel_nm)
     rows, columns = image.image.shape
     tell(
         {"image": f"{columns} x {rows} pixels of {image.pixel_nm:.3g} nm in {out}"},
@@ -181,6 +216,9 @@ def render(
 @click.option(
     "--render-pixel-nm", type=float, metavar="NM", help="Pixel of the images. Default: automatic."
 )
+@click.option(
+    "--planes-nm", type=float, metavar="NM", help="Also of each slice in z of this thickness."
+)
 @as_json
 def frc(
     table: Path,
@@ -188,6 +226,7 @@ def frc(
     pixel_size_nm: float | None,
     split: str,
     render_pixel_nm: float | None,
+    planes_nm: float | None,
     wants_json: bool,
 ) -> None:
     """Measure the resolution of TABLE by Fourier ring correlation, or say that there is none.
@@ -197,6 +236,7 @@ def frc(
     """
     from cellstorm_lib.pipeline.steps import linked
     from cellstorm_lib.reconstruct.frc import measure_frc
+    from cellstorm_lib.reconstruct.frc_planes import measure_frc_planes
 
     localizations = read_table(table, pixel_size_nm=pixel_size_nm)
     settings = PipelineSettings()
@@ -209,16 +249,20 @@ def frc(
         )
         localizations = linked(localizations, settings.merge)
     wanted = replace(settings.frc, split=split, render_pixel_nm=render_pixel_nm)  # type: ignore[arg-type]
+    planes = (
+        measure_frc_planes(localizations, thickness_nm=planes_nm, settings=wanted)
+        if planes_nm is not None
+        else ()
+    )
     report = measure_frc(localizations, wanted)
-    if report.resolution_nm is None:
-        answer = f"none: {report.reason.removeprefix('no resolution: ')}"
-    else:
-        answer = (
-            f"{report.resolution_nm:.1f} nm ({report.low_nm:.1f} to {report.high_nm:.1f} nm), "
-            f"split by {report.split}, threshold {report.threshold:.3f}"
-        )
     tell(
-        {"resolution": answer},
+        {
+            "resolution": _resolution(report),
+            **{
+                f"z {plane.z_from_nm:g} to {plane.z_to_nm:g} nm": _resolution(plane.report)
+                for plane in planes
+            },
+        },
         {
             "resolution_nm": report.resolution_nm,
             "low_nm": report.low_nm,
@@ -227,9 +271,33 @@ def frc(
             "threshold": report.threshold,
             "render_pixel_nm": report.render_pixel_nm,
             "reason": report.reason,
+            **({"planes": [_plane_figures(plane) for plane in planes]} if planes else {}),
         },
         wants_json=wants_json,
     )
+
+
+def _resolution(report: "FrcReport") -> str:
+    """Return a resolution with its interval, or why there is none."""
+    if report.resolution_nm is None:
+        return f"none: {report.reason.removeprefix('no resolution: ')}"
+    return (
+        f"{report.resolution_nm:.1f} nm ({report.low_nm:.1f} to {report.high_nm:.1f} nm), "
+        f"split by {report.split}, threshold {report.threshold:.3f}"
+    )
+
+
+def _plane_figures(plane: "PlaneFrc") -> dict[str, float | int | str | None]:
+    """Return the figures of one slice."""
+    return {
+        "z_from_nm": plane.z_from_nm,
+        "z_to_nm": plane.z_to_nm,
+        "resolution_nm": plane.report.resolution_nm,
+        "low_nm": plane.report.low_nm,
+        "high_nm": plane.report.high_nm,
+        "localizations": plane.report.localizations,
+        "reason": plane.report.reason,
+    }
 
 
 @click.command()

@@ -15,6 +15,7 @@ from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.summary import first_resolution
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.judged import JudgedRecording
+from cellstorm_lib.pipeline.quality import Quality
 from cellstorm_lib.pipeline.result import (
     BranchResult,
     CheckOutcome,
@@ -23,7 +24,12 @@ from cellstorm_lib.pipeline.result import (
     RecordingEntry,
     RecordingResult,
 )
-from cellstorm_lib.pipeline.steps import check_loss, check_positions, check_resolution
+from cellstorm_lib.pipeline.steps import (
+    check_loss,
+    check_positions,
+    check_repeats,
+    check_resolution,
+)
 from cellstorm_lib.pipeline.store import record_from
 from cellstorm_lib.reconstruct.render import RenderedImage
 from cellstorm_lib.refine.drift import Drift
@@ -84,7 +90,13 @@ def _stored_branch(
         localizations=localizations,
         image=values["super_resolution"],
         frc=frc.by_split(),
-        checks=(*checks, *check_positions(localizations), check_resolution(frc.chosen)),
+        checks=(
+            *checks,
+            *check_positions(localizations),
+            check_resolution(frc.chosen),
+            check_repeats(values["quality"]),
+        ),
+        quality=values["quality"],
     )
 
 
@@ -99,7 +111,7 @@ _NEEDED: dict[tuple[str, ...], type] = {
         for branch in ("raw", "denoised")
         for asset, kind in zip(
             BRANCH_ASSETS,
-            (Localizations, Drift, Localizations, RenderedImage, FrcReports),
+            (Localizations, Drift, Localizations, RenderedImage, FrcReports, Quality),
             strict=True,
         )
     },
@@ -111,7 +123,7 @@ _NEEDED: dict[tuple[str, ...], type] = {
     group_name=GROUP,
     owners=OWNERS,
     kinds={"html"},
-    code_version="2",
+    code_version="3",
     io_manager_key="page",
     ins={"_".join(key): dg.AssetIn(list(key), dagster_type=kind) for key, kind in _NEEDED.items()},
 )

@@ -15,6 +15,7 @@ VOCABULARY = {
     "tables",
     "pixel_maps",
     "threads",
+    "z_calibration",
 }
 STAGES = {
     "video", "calibrate", "simulate", "localize", "refine", "reconstruct", "evaluate", "export",

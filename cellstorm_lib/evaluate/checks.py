@@ -45,6 +45,8 @@ class GridReport:
         Chance of a statistic like this in any of the tested periods without a preference.
     effect : float
         Share of the localizations that would have to sit exactly on the grid, 0 to 1.
+    effect_low, effect_high : float
+        95 % interval of that share.
     detectable : float
         The least effect that the test would have seen at every period.
     period_px : float
@@ -61,6 +63,8 @@ class GridReport:
     statistic: float
     p_value: float
     effect: float
+    effect_low: float
+    effect_high: float
     detectable: float
     period_px: float
     axis: str
@@ -75,6 +79,8 @@ class _Peak:
     statistic: float
     p_value: float
     effect: float
+    effect_low: float
+    effect_high: float
     detectable: float
     period_px: float
     axis: str
@@ -165,6 +171,8 @@ def _undecided(localizations: Localizations, grid: str) -> GridReport:
         statistic=0.0,
         p_value=1.0,
         effect=0.0,
+        effect_low=0.0,
+        effect_high=1.0,
         detectable=1.0,
         period_px=0.0,
         axis="",
@@ -217,10 +225,14 @@ def _peak(
     # Power of noise is exponential: the ratio follows F(2, 2 count), whose tail is this.
     needed = count * ((MAX_P_VALUE / tests) ** (-1 / count) - 1)
     phase_px = (np.angle(spectrum[index]) / (2 * np.pi) * period_px + axis[1]) % period_px
+    # Noise adds to the amplitude with a standard deviation of sqrt(background / 2).
+    effect, margin = float(np.sqrt(max(power - background, 0.0))), 1.96 * np.sqrt(background / 2)
     return _Peak(
         statistic=power / background,
         p_value=min(1.0, tests * (1 + power / background / count) ** -count),
-        effect=float(np.sqrt(max(power - background, 0.0))),
+        effect=effect,
+        effect_low=float(max(effect - margin, 0.0)),
+        effect_high=float(min(effect + margin, 1.0)),
         detectable=float(min(np.sqrt(needed * background), 1.0)),
         period_px=period_px,
         axis=axis[0],

@@ -24,7 +24,7 @@ _FIRST_STEPS = 4
 _REST = 0.03
 _ACTIVE = STATE.index("is_active")
 #: What is returned of each spot.
-_QUANTITIES = (*STATE, "out_of_range_px", "relative_sensitivity")
+QUANTITIES = (*STATE, "out_of_range_px", "relative_sensitivity")
 
 
 def fit_spots(
@@ -68,8 +68,8 @@ def fit_spots(
     for start in range(0, where.shape[1], _BATCH):
         batch = where[:, start : start + _BATCH], offset_px[start : start + _BATCH]
         parts.append(_fit_batch(frames, *batch, calibration, settings, fit))
-    values = np.concatenate([np.empty((len(_QUANTITIES), 0), np.float32), *parts], axis=1)
-    return dict(zip(_QUANTITIES, values, strict=True))
+    values = np.concatenate([np.empty((len(QUANTITIES), 0), np.float32), *parts], axis=1)
+    return dict(zip(QUANTITIES, values, strict=True))
 
 
 def _fit_batch(
@@ -80,7 +80,7 @@ def _fit_batch(
     settings: FitSettings,
     fit: "_Fit",
 ) -> npt.NDArray[np.float32]:
-    """Return the quantities of `_QUANTITIES`, (len(_QUANTITIES), M) float32."""
+    """Return the quantities of `QUANTITIES`, (len(QUANTITIES), M) float32."""
     boxes = cut_boxes(frames, where, offset_px, fit.box, calibration, fit.pixels)
     spots = _Spots(data=boxes.data, state=boxes.state, fit=fit)
     spots.start()
@@ -98,7 +98,7 @@ def _fit_batch(
         spots.put(restless, again)
     spots.rate()
     count = where.shape[1]
-    values = np.empty((len(_QUANTITIES), count), np.float32)
+    values = np.empty((len(QUANTITIES), count), np.float32)
     values[: len(STATE)] = _as_rows(spots.state)[:count].T
     values[-2] = boxes.above + boxes.below
     values[-1] = 1.0

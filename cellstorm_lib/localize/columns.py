@@ -51,6 +51,8 @@ def columns_of_spots(
 ) -> Columns:
     """Return one value per believed fit for each column of `WRITTEN`, and of `SENSITIVITY`.
 
+    What the fit has besides (`Fits.further`) follows.
+
     Parameters
     ----------
     chunk : FrameChunk
@@ -94,12 +96,15 @@ def columns_of_spots(
         "temporal_difference": difference,
         "out_of_range_px": fits.out_of_range_px,
         SENSITIVITY: fits.relative_sensitivity,
+        **fits.further,
     }
 
 
 def table_of(parts: Sequence[Columns], *, has_flat_field: bool) -> pd.DataFrame:
     """Return the parts of a recording as one table, with the types of `COLUMNS`."""
     names = (*WRITTEN, SENSITIVITY) if has_flat_field else WRITTEN
+    if parts:
+        names = (*names, *(name for name in parts[0] if name not in (*WRITTEN, SENSITIVITY)))
     return pd.DataFrame(
         {
             name: np.concatenate([np.empty(0, dtype), *(part[name] for part in parts)], dtype=dtype)

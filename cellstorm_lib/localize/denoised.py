@@ -50,7 +50,7 @@ def detect_denoised(settings: DetectSettings, sample_e: npt.NDArray[np.float32])
     sample_e : (N, Y, X) float32
         Some denoised frames, photoelectrons.
     """
-    if settings.threshold_photons is not None or settings.threshold != "automatic":
+    if not settings.is_automatic:
         return settings
     return replace(settings, threshold_photons=denoised_threshold(sample_e))
 

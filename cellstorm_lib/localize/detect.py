@@ -6,7 +6,10 @@ from typing import Literal
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.localize.filters import wavelet_band
 
-__all__ = ["DetectSettings", "wavelet_band"]
+__all__ = ["FORGOTTEN_BELOW", "DetectSettings", "wavelet_band"]
+
+#: Spots of videos less probable than this are forgotten at once: no choice would keep them.
+FORGOTTEN_BELOW = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,12 @@ class DetectSettings:
     threshold_photons : float or None
         A number that replaces `threshold`, in photoelectrons of the band-passed image.
     false_per_frame : float
-        False detections allowed by ``automatic``, per 256 x 256 pixels of a frame.
+        False detections allowed by ``automatic``, per 256 x 256 pixels of a frame. Spots of
+        videos are judged one by one instead, by the two that follow.
+    least_probability : float
+        Spots less probably molecules are left out. The Jaccard index J is highest at J / (1 + J).
+    false_share : float
+        Expected share of false spots among those that are kept, at most.
     border_px : int
         Width of the frame's edge in which nothing is searched; at least half a fit box
         is always left out.
@@ -43,6 +51,12 @@ class DetectSettings:
     false_per_frame: float = field(
         default=0.1, metadata={"about": "false detections allowed per 256 x 256 pixels"}
     )
+    least_probability: float = field(
+        default=0.4, metadata={"about": "spots of videos less probably molecules are left out"}
+    )
+    false_share: float = field(
+        default=0.05, metadata={"about": "expected share of false spots of videos, at most"}
+    )
     border_px: int = field(default=0, metadata={"about": "edge that is not searched, pixels"})
 
     def __post_init__(self) -> None:
@@ -54,5 +68,19 @@ class DetectSettings:
             raise SettingsError(
                 f"false_per_frame must be above 0 and below 1000, got {self.false_per_frame}"
             )
+        if not FORGOTTEN_BELOW <= self.least_probability < 1:
+            raise SettingsError(
+                f"least_probability must be from {FORGOTTEN_BELOW} to below 1, got "
+                f"{self.least_probability}"
+            )
+        if not 0 < self.false_share <= 1:
+            raise SettingsError(
+                f"false_share must be above 0 and at most 1, got {self.false_share}"
+            )
         if self.border_px < 0:
             raise SettingsError(f"border_px must be 0 or more, got {self.border_px}")
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether no threshold was asked for."""
+        return self.threshold_photons is None and self.threshold == "automatic"

@@ -13,6 +13,7 @@ from cellstorm_lib.localize.expression import check_expression, thresholds_by_ex
 from cellstorm_lib.localize.pixels import PixelResponse
 from cellstorm_lib.localize.search import Candidates, find_maxima
 from cellstorm_lib.localize.threshold import FrameSample, calibrate_threshold
+from cellstorm_lib.localize.traits import FilmLevel
 
 #: What is stated as the threshold when an expression gives none in any sampled frame.
 _UNUSUAL_PHOTONS = 1e-3
@@ -41,6 +42,9 @@ class Detector:
         The camera's pixels, where they differ.
     even : EvenPixels or None
         How its frames are made even before the search.
+    level : FilmLevel or None
+        What its spots are compared with when they are appraised one by one; the threshold is
+        then a loose one.
     """
 
     calibration: CameraCalibration
@@ -51,6 +55,7 @@ class Detector:
     border_px: int = 0
     pixels: PixelResponse | None = None
     even: EvenPixels | None = None
+    level: FilmLevel | None = None
 
     @property
     def threshold_adu(self) -> float:
@@ -75,7 +80,11 @@ class Detector:
 
 
 def make_detector(
-    sample: FrameSample, calibration: CameraCalibration, settings: DetectSettings
+    sample: FrameSample,
+    calibration: CameraCalibration,
+    settings: DetectSettings,
+    *,
+    bits_per_px: float | None = None,
 ) -> Detector:
     """Find the threshold of a recording from a sample of its frames.
 
@@ -88,6 +97,9 @@ def make_detector(
     settings : DetectSettings
         What is wanted; a given number goes before an expression, and that before the automatic
         threshold. What is expected of an expression is that of its median over the sample.
+    bits_per_px : float, optional
+        Of recordings whose spots are appraised one by one, what the codec spent (0 without one);
+        the automatic threshold is then a loose one.
 
     Raises
     ------
@@ -108,15 +120,26 @@ def make_detector(
     found = calibrate_threshold(
         photons, settings=settings, frame=sample.frame, is_key=sample.is_key
     )
+    level = None
+    if bits_per_px is not None:
+        level = FilmLevel.of(
+            sample,
+            calibration,
+            threshold_photons=found.photons,
+            noise_photons=found.noise_photons,
+            bits_per_px=bits_per_px,
+        )
+    is_loose = level is not None and settings.threshold_photons is None
     return Detector(
         calibration=calibration,
-        threshold_photons=found.photons,
+        threshold_photons=found.loose_photons if is_loose else found.photons,
         expected_false_per_frame=found.expected_false_per_frame,
         noise_photons=found.noise_photons,
         expression=expression,
         border_px=settings.border_px,
         pixels=pixels,
         even=even,
+        level=level,
     )
 
 

@@ -4,53 +4,31 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.errors import CalibrationError, RecordingError, SettingsError
+from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.localize.appraisal import Appraiser, shipped_appraiser
+from cellstorm_lib.localize.appraised import IMPROBABLE, choose, kept, with_appraisal
+from cellstorm_lib.localize.around import Surroundings, with_surroundings
 from cellstorm_lib.localize.columns import Columns, columns_of_spots, table_of
 from cellstorm_lib.localize.copies import with_copy_ages
-from cellstorm_lib.localize.denoised import (
-    candidates_to_the_edge,
-    denoised_camera,
-    detect_denoised,
-    fit_denoised,
-)
-from cellstorm_lib.localize.detect import DetectSettings
-from cellstorm_lib.localize.detector import Detector, make_detector
-from cellstorm_lib.localize.fit import fit_candidates
-from cellstorm_lib.localize.fit_settings import FitSettings
+from cellstorm_lib.localize.course import REACH
+from cellstorm_lib.localize.detect import FORGOTTEN_BELOW
 from cellstorm_lib.localize.judge import REJECTIONS
-from cellstorm_lib.localize.pixels import cropped_to_frames
-from cellstorm_lib.localize.threshold import take_sample
+from cellstorm_lib.localize.overlap import together_count
+from cellstorm_lib.localize.prepare import LocalizeSettings, Preparation, prepare
 from cellstorm_lib.recording import FrameChunk, FrameSource
 from cellstorm_lib.tables import FieldOfView, Localizations
 from cellstorm_lib.threads import in_order
 
+__all__ = ["LocalizeReport", "LocalizeSettings", "field_of", "localize"]
+
 _CHUNK_PX = 1 << 23
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalizeSettings:
-    """How molecules are found and fitted.
-
-    Attributes
-    ----------
-    detect : DetectSettings
-        Where a frame may hold molecules.
-    fit : FitSettings
-        How they are fitted, and which fits are believed.
-    """
-
-    detect: DetectSettings = field(
-        default_factory=DetectSettings, metadata={"about": "where a frame may hold molecules"}
-    )
-    fit: FitSettings = field(default_factory=FitSettings, metadata={"about": "how they are fitted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +42,7 @@ class LocalizeReport:
     localizations : int
         Rows of the table.
     candidates : int
-        Maxima above the threshold.
+        Maxima above the threshold, and spots found in what those had not explained.
     rejected : mapping
         Candidates that are not in the table, by reason.
     threshold_photons, threshold_adu : float
@@ -72,6 +50,10 @@ class LocalizeReport:
         differs from frame to frame.
     expected_false_per_frame : float
         False detections to be expected in a frame of this size.
+    least_probability : float
+        Spots less probably molecules were left out; 0 where spots are not judged one by one.
+    false_share : float
+        Share of the rows that is expected to be false, where they are.
     noise_photons : float
         Standard deviation of the band-passed image between the spots, photoelectrons.
     threshold_mode : str
@@ -85,6 +67,10 @@ class LocalizeReport:
         ``out_of_range_px``.
     pixels_out_of_range : int
         Those pixels, all rows together.
+    spots_together : int
+        Rows of spots that were fitted together with others because their light overlaps.
+    spots_added : int
+        Spots found in what the candidates had not explained, as ``candidates`` counts them.
     frames_per_second : float
         Speed, by the clock.
     """
@@ -96,12 +82,16 @@ class LocalizeReport:
     threshold_photons: float = 0.0
     threshold_adu: float = 0.0
     expected_false_per_frame: float = 0.0
+    least_probability: float = 0.0
+    false_share: float = 0.0
     noise_photons: float = 0.0
     threshold_mode: str = "automatic"
     sampled_frames: int = 0
     tainted_frames: int = 0
     spots_out_of_range: int = 0
     pixels_out_of_range: int = 0
+    spots_together: int = 0
+    spots_added: int = 0
     frames_per_second: float = 0.0
 
 
@@ -113,6 +103,7 @@ class _Part:
     frames: int
     tainted_frames: int
     candidates: int
+    added: int
     rejected: Mapping[str, int]
 
 
@@ -163,7 +154,7 @@ def localize(
         When the frames are smaller than the box that is fitted.
     CalibrationError
         When the grey values are beyond what the calibrated camera can give, or its pixel maps
-        are those of other frames.
+        are those of other frames; or when z cannot be told from these frames.
     """
     settings = settings or LocalizeSettings()
     thread_count = (os.cpu_count() or 1) if threads is None else threads
@@ -171,23 +162,16 @@ def localize(
         raise SettingsError(f"pixel_size_nm must be above 0, got {pixel_size_nm}")
     if thread_count < 1:
         raise SettingsError(f"threads must be 1 or more, got {thread_count}")
-    if source.facts.is_denoised:
-        settings = replace(settings, fit=fit_denoised(settings.fit))
-    _refuse_small_frames(source, settings.fit.box_px)
     began = time.perf_counter()
-    sample = take_sample(source)
-    camera = _camera_of(source, calibration, sample.frames)
-    detect = settings.detect
-    if source.facts.is_denoised:
-        detect = detect_denoised(detect, camera.photoelectrons(sample.frames))
-    detector = make_detector(sample, camera, detect)
+    ready = prepare(source, calibration, settings, pixel_size_nm=pixel_size_nm)
+    appraiser = None if ready.detector.level is None else shipped_appraiser()
     parts = []
     done, total = 0, len(source.frame_range)
     work = partial(
         _localize_chunk,
         source=source,
-        detector=detector,
-        settings=settings.fit,
+        ready=ready,
+        appraiser=appraiser,
         pixel_size_nm=pixel_size_nm,
     )
     for part in _worked_off(source, work, thread_count):
@@ -195,25 +179,24 @@ def localize(
         done += part.frames
         if progress is not None:
             progress(done, total)
-    table = Localizations(
-        data=table_of(
-            [part.columns for part in parts],
-            has_flat_field=detector.pixels is not None and detector.pixels.has_flat_field,
-        ),
-        field=FieldOfView(
-            width_px=source.facts.roi.width_px,
-            height_px=source.facts.roi.height_px,
-            pixel_size_nm=pixel_size_nm,
-            frame_count=source.frame_range.stop,
-            roi_x_px=source.facts.roi.x_px,
-            roi_y_px=source.facts.roi.y_px,
-        ),
+    detector, detect = ready.detector, settings.detect
+    data = table_of(
+        [part.columns for part in parts],
+        has_flat_field=detector.pixels is not None and detector.pixels.has_flat_field,
     )
-    out_of_range_px = table.column("out_of_range_px")
     rejected: Counter[str] = Counter(dict.fromkeys(REJECTIONS, 0))
     for part in parts:
         rejected.update(part.rejected)
-    mode = settings.detect.threshold if settings.detect.threshold_photons is None else "given"
+    false_per_frame, line = detector.expected_false_per_frame, 0.0
+    if ready.is_selected and parts:
+        probability = data["molecule_probability"].to_numpy(np.float64)
+        choice = choose(probability, detect)
+        is_kept = probability >= choice.least_probability
+        data = data[is_kept].reset_index(drop=True)
+        rejected[IMPROBABLE] += int(np.count_nonzero(~is_kept))
+        false_per_frame, line = choice.expected_false / done, choice.least_probability
+    table = Localizations(data=data, field=field_of(source, pixel_size_nm))
+    out_of_range_px = table.column("out_of_range_px")
     return table, LocalizeReport(
         frames=done,
         localizations=len(table),
@@ -221,14 +204,31 @@ def localize(
         rejected=dict(rejected),
         threshold_photons=detector.threshold_photons,
         threshold_adu=detector.threshold_adu,
-        expected_false_per_frame=detector.expected_false_per_frame,
+        expected_false_per_frame=false_per_frame,
+        least_probability=line,
+        false_share=false_per_frame * done / max(len(table), 1) if line > 0 else 0.0,
         noise_photons=detector.noise_photons,
-        threshold_mode=mode,
-        sampled_frames=len(sample.frames),
+        threshold_mode=detect.threshold if detect.threshold_photons is None else "given",
+        sampled_frames=ready.sampled_frames,
         tainted_frames=sum(part.tainted_frames for part in parts),
         spots_out_of_range=int(np.count_nonzero(out_of_range_px)),
         pixels_out_of_range=int(out_of_range_px.sum()),
+        spots_together=together_count(table),
+        spots_added=sum(part.added for part in parts),
         frames_per_second=done / max(time.perf_counter() - began, 1e-9),
+    )
+
+
+def field_of(source: FrameSource, pixel_size_nm: float) -> FieldOfView:
+    """Return the field and the frames that a table of a recording covers."""
+    roi = source.facts.roi
+    return FieldOfView(
+        width_px=roi.width_px,
+        height_px=roi.height_px,
+        pixel_size_nm=pixel_size_nm,
+        frame_count=source.frame_range.stop,
+        roi_x_px=roi.x_px,
+        roi_y_px=roi.y_px,
     )
 
 
@@ -239,8 +239,8 @@ def _worked_off(
     roi = source.facts.roi
     size = int(np.clip(_CHUNK_PX // (roi.width_px * roi.height_px), 1, 512))
     return in_order(
-        lambda chunk_and_ages: work(*chunk_and_ages),
-        with_copy_ages(source.chunks(size), source.facts),
+        lambda item: work(*item),
+        with_surroundings(with_copy_ages(source.chunks(size), source.facts), reach=REACH),
         threads=thread_count,
         most_ahead=thread_count + 1,
     )
@@ -249,57 +249,36 @@ def _worked_off(
 def _localize_chunk(
     chunk: FrameChunk,
     copy_ages: npt.NDArray[np.int32] | None,
+    around: Surroundings,
     *,
     source: FrameSource,
-    detector: Detector,
-    settings: FitSettings,
+    ready: Preparation,
+    appraiser: Appraiser | None,
     pixel_size_nm: float,
 ) -> _Part:
     """Find and fit the molecules of some frames."""
-    if source.facts.is_denoised:
-        candidates = candidates_to_the_edge(detector, chunk.frames, settings.box_px)
-    else:
-        candidates = detector.candidates(chunk.frames)
-    fits = fit_candidates(chunk.frames, candidates, detector.calibration, settings, detector.pixels)
+    candidates, fits = ready.candidates_and_fits(chunk.frames)
+    columns = columns_of_spots(
+        chunk,
+        candidates,
+        fits,
+        pixel_size_nm=pixel_size_nm,
+        copy_ages=copy_ages,
+        roi=source.facts.roi,
+    )
+    rejected = Counter(fits.rejected)
+    level = ready.detector.level
+    if appraiser is not None and level is not None:
+        columns = with_appraisal(columns, candidates, fits, around, level, appraiser)
+        if ready.is_selected:
+            is_kept = columns["molecule_probability"] >= FORGOTTEN_BELOW
+            columns = kept(columns, is_kept)
+            rejected[IMPROBABLE] += int(np.count_nonzero(~is_kept))
     return _Part(
-        columns=columns_of_spots(
-            chunk,
-            candidates,
-            fits,
-            pixel_size_nm=pixel_size_nm,
-            copy_ages=copy_ages,
-            roi=source.facts.roi,
-        ),
+        columns=columns,
         frames=len(chunk.frames),
         tainted_frames=int(chunk.is_tainted.sum()),
-        candidates=len(candidates),
-        rejected=fits.rejected,
+        candidates=len(candidates) + fits.added,
+        added=fits.added,
+        rejected=rejected,
     )
-
-
-def _refuse_small_frames(source: FrameSource, box_px: int) -> None:
-    """Raise when no spot's box fits into a frame."""
-    roi = source.facts.roi
-    if min(roi.width_px, roi.height_px) < box_px:
-        raise RecordingError(
-            f"{source.facts.name} has frames of {roi.width_px} x {roi.height_px} pixels, smaller "
-            f"than the {box_px} x {box_px} pixels that are fitted; choose a larger region or a "
-            "smaller box_px"
-        )
-
-
-def _camera_of(
-    source: FrameSource, calibration: CameraCalibration, sample: npt.NDArray[Any]
-) -> CameraCalibration:
-    """Return the camera that made the frames, with the depth at which its pixels clip."""
-    facts = source.facts
-    if facts.is_denoised and facts.photons_per_adu is not None:
-        return denoised_camera(facts.name, facts.photons_per_adu)
-    if sample.size and sample.max() > calibration.saturation_adu:
-        raise CalibrationError(
-            f"{facts.name} has grey values up to {sample.max()}, but the camera "
-            f"{calibration.name} was calibrated for {calibration.bit_depth} bits, up to "
-            f"{calibration.saturation_adu:.0f}; give a calibration for {facts.bit_depth} bits"
-        )
-    calibration = cropped_to_frames(calibration, facts)
-    return calibration.for_bit_depth(min(calibration.bit_depth, facts.bit_depth))

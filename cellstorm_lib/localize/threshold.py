@@ -39,6 +39,8 @@ _LEAST_ALLOWED_SHARE = 0.1
 #: Nothing fainter is a spot, however quiet the frames: a spot of 0.25 has seven photoelectrons.
 _LEAST_THRESHOLD = 0.25
 _GRID = 600
+#: How many times more false spots a search may find whose finds are judged one by one afterwards.
+_LOOSE = 300.0
 #: Pixels that are filtered at once: few enough for the cache.
 _GROUP_PX = 1 << 19
 
@@ -84,6 +86,9 @@ class DetectionThreshold:
         Standard deviation of the band-passed image between the spots, photoelectrons.
     sampled_frames : int
         Frames on which all this rests.
+    loose_photons : float
+        The threshold for 300 times the false spots, for a search whose finds are judged one by
+        one afterwards; never above `photons`.
     """
 
     photons: float
@@ -93,6 +98,7 @@ class DetectionThreshold:
     spots_per_frame: float
     noise_photons: float
     sampled_frames: int
+    loose_photons: float
 
 
 def take_sample(source: FrameSource) -> FrameSample:
@@ -201,6 +207,7 @@ def calibrate_threshold(
         photons = settings.threshold_photons
     else:
         photons = max(counted.lowest_within(settings.false_per_frame), _LEAST_THRESHOLD)
+    loose = max(counted.lowest_within(_LOOSE * settings.false_per_frame), _LEAST_THRESHOLD)
     spots, noise, afterimages = (
         float(rate) * searched_px / REFERENCE_AREA_PX for rate in counted.rates(np.array(photons))
     )
@@ -212,6 +219,7 @@ def calibrate_threshold(
         spots_per_frame=spots,
         noise_photons=noise_photons,
         sampled_frames=count,
+        loose_photons=min(loose, photons),
     )
 
 
@@ -281,4 +289,5 @@ def _without_frames(photons: float, count: int) -> DetectionThreshold:
         spots_per_frame=0.0,
         noise_photons=0.0,
         sampled_frames=count,
+        loose_photons=photons,
     )

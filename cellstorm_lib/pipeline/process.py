@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
+from cellstorm_lib.pipeline.quality import measure_quality
 from cellstorm_lib.pipeline.result import (
     BranchResult,
     CheckOutcome,
@@ -21,6 +25,7 @@ from cellstorm_lib.pipeline.steps import (
     Progress,
     check_loss,
     check_positions,
+    check_repeats,
     check_resolution,
     measure_resolutions,
     refine_spots,
@@ -59,8 +64,8 @@ def process_recording(
         The recording.
     out : Path
         Folder for recording.parquet, frame_facts.parquet, widefield.tif and, in ``raw/``,
-        spots, drift, localizations and frc_report as Parquet and super_resolution.tif; with a
-        network denoised_stack.ome.tif, the same in ``denoised/``, and verdict.parquet.
+        spots, drift, localizations, frc_report and quality as Parquet and super_resolution.tif;
+        with a network denoised_stack.ome.tif, the same in ``denoised/``, and verdict.parquet.
     camera : CameraCalibration, optional
         Estimated from the recording when None.
     pixel_size_nm : float, optional
@@ -93,8 +98,9 @@ def process_recording(
         source, calibration, pixel_nm, settings, progress=announce("localize")
     )
     raw = refine_branch(
-        "raw", spots, report, settings, announce, checks=check_loss(frame_facts.loss)
-    )
+        "raw", spots, report, settings, announce,
+        widefield=widefield, checks=check_loss(frame_facts.loss),
+    )  # fmt: skip
     write_branch(raw, out / raw.name)
     branches = {raw.name: raw}
     judged: JudgedRecording | None = None
@@ -104,7 +110,9 @@ def process_recording(
             source, calibration, network, stack,
             pixel_size_nm=pixel_nm, progress=announce("denoise"),
         )  # fmt: skip
-        denoised = denoised_branch(source, stack, told, pixel_nm, settings, announce)
+        denoised = denoised_branch(
+            source, stack, told, pixel_nm, settings, announce, widefield=widefield
+        )
         write_branch(denoised, out / denoised.name)
         branches[denoised.name] = denoised
         judged = judge_recording(
@@ -134,12 +142,14 @@ def denoised_branch(
     pixel_size_nm: float,
     settings: PipelineSettings,
     announce: Announce,
+    *,
+    widefield: npt.NDArray[np.float32],
 ) -> BranchResult:
     """Take a denoised stack to a refined table, an image and its resolution."""
     spots, report = find_denoised_spots(
         film, stack, told, pixel_size_nm, settings, progress=announce("localize denoised")
     )
-    return refine_branch("denoised", spots, report, settings, announce)
+    return refine_branch("denoised", spots, report, settings, announce, widefield=widefield)
 
 
 def refine_branch(
@@ -149,9 +159,10 @@ def refine_branch(
     settings: PipelineSettings,
     announce: Announce,
     *,
+    widefield: npt.NDArray[np.float32],
     checks: tuple[CheckOutcome, ...] = (),
 ) -> BranchResult:
-    """Take the spots of one branch to a refined table, an image and its resolution."""
+    """Take the spots of one branch to a refined table, an image, and how good they are."""
     announce("drift")
     drift = estimate_drift(spots, settings.drift)
     announce("merge")
@@ -160,6 +171,11 @@ def refine_branch(
     image = render(refined.localizations, settings.render)
     announce("resolution")
     frc = measure_resolutions(refined.localizations, settings)
+    announce("quality")
+    quality = measure_quality(
+        spots, refined.localizations, image, frc.chosen,
+        widefield=widefield, pixel_size_nm=spots.field.pixel_size_nm,
+    )  # fmt: skip
     return BranchResult(
         name=name,
         spots=spots,
@@ -174,7 +190,9 @@ def refine_branch(
             *checks,
             *check_positions(refined.localizations),
             check_resolution(frc.chosen),
+            check_repeats(quality),
         ),
+        quality=quality,
     )
 
 
@@ -187,6 +205,8 @@ def write_branch(branch: BranchResult, folder: Path) -> None:
         folder / "super_resolution.tif", branch.image.image, pixel_size_nm=branch.image.pixel_nm
     )
     write_records(list(branch.frc.values()), folder / "frc_report.parquet")
+    if branch.quality is not None:
+        write_records([branch.quality], folder / "quality.parquet")
 
 
 def _silently(step: str) -> Progress:  # noqa: ARG001

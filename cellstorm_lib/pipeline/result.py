@@ -11,6 +11,7 @@ import pandas as pd
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.evaluate.real_shares import Range
 from cellstorm_lib.localize.localize import LocalizeReport
+from cellstorm_lib.pipeline.quality import Quality
 from cellstorm_lib.pipeline.strips import SpotStrips
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.reconstruct.render import RenderedImage
@@ -139,6 +140,8 @@ class BranchResult:
         Resolution by split; the first is the default one.
     checks : tuple of CheckOutcome
         Quality checks of this branch.
+    quality : Quality or None
+        Measures of quality; None in results made before there were any.
     """
 
     name: str
@@ -151,6 +154,7 @@ class BranchResult:
     image: RenderedImage
     frc: Mapping[str, FrcReport]
     checks: tuple[CheckOutcome, ...]
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,8 @@ def find_denoised_spots(
     """
     source = open_recording(stack)
     calibration, _ = calibration_for(source, None)
+    # a network does not keep the widths that tell z
+    settings = replace(settings, localize=replace(settings.localize, z_calibration=None))
     spots, report = find_spots(source, calibration, pixel_size_nm, settings, progress=progress)
     field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)
     described = with_columns_of_film(replace(spots, field=field), film)

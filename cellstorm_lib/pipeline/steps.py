@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.evaluate.checks import grid_test, subpixel_bias_test
+from cellstorm_lib.pipeline.quality import Quality
 from cellstorm_lib.pipeline.result import CheckOutcome, FrameFacts, FrcReports, RefinedTable
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.reconstruct.frc import SPLITS, FrcReport, measure_frc
@@ -22,6 +23,8 @@ from cellstorm_lib.video.loss import refuse_damaged
 
 Progress = Callable[[int, int], None]
 
+#: A resolution that is so much finer than without repeats is flattered.
+MAX_FLATTERY = 1.15
 _CHUNK_FRAMES = 64
 _FROM_CHUNK = ("frame", "time_s", "is_key", "frames_since_key", "packet_bytes", "is_tainted")
 
@@ -80,7 +83,7 @@ def widefield_photons(
 
 
 def refine_spots(spots: Localizations, drift: Drift, settings: PipelineSettings) -> RefinedTable:
-    """Select spots, correct their drift, and merge the blinks of one molecule.
+    """Select spots, correct their drift, leave fiducials out, merge the blinks of one molecule.
 
     Parameters
     ----------
@@ -92,7 +95,10 @@ def refine_spots(spots: Localizations, drift: Drift, settings: PipelineSettings)
         The expression to keep spots by and the merging.
     """
     kept, select_report = select(spots, settings.keep)
-    merged, merge_report = merge(apply_drift(kept, drift), settings.merge)
+    still = apply_drift(kept, drift)
+    if "is_fiducial" in still:
+        still = still.take(~still.column("is_fiducial"))
+    merged, merge_report = merge(still, settings.merge)
     return RefinedTable(
         localizations=merged, merge_report=merge_report, select_report=select_report
     )
@@ -150,4 +156,31 @@ def check_resolution(report: FrcReport) -> CheckOutcome:
         passed=True,
         reason=f"{report.resolution_nm:.0f} nm ({report.low_nm:.0f} to {report.high_nm:.0f} nm), "
         f"split by {report.split}",
+    )
+
+
+def check_repeats(quality: Quality) -> CheckOutcome:
+    """Ask whether molecules that come back make the resolution look finer than it is."""
+    found, stated_nm = quality.repeats, quality.resolution_nm
+    if found.repeats is None or stated_nm is None:
+        why = "there is no resolution" if stated_nm is None else found.reason
+        return CheckOutcome(name="repeats", passed=None, reason=why)
+    if found.corrected_nm is None or found.corrected_low_nm is None:
+        return CheckOutcome(
+            name="repeats",
+            passed=False,
+            reason=f"the {stated_nm:.0f} nm come from molecules that blink again, not from "
+            "structure: without repeats the halves agree on nothing",
+        )
+    if found.corrected_low_nm > MAX_FLATTERY * stated_nm:
+        return CheckOutcome(
+            name="repeats",
+            passed=False,
+            reason=f"molecules that blink again flatter the resolution: without repeats it is "
+            f"{found.corrected_nm:.0f} nm, not {stated_nm:.0f} nm",
+        )
+    return CheckOutcome(
+        name="repeats",
+        passed=True,
+        reason=f"without molecules that blink again the resolution is {found.corrected_nm:.0f} nm",
     )

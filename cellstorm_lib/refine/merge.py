@@ -202,6 +202,8 @@ _RULES: Mapping[str, Callable[[_Column, _Column], _Column]] = {
     "photons": lambda values, starts: np.add.reduceat(values.astype(np.float64), starts),
     "background_photons": _mean,
     "sigma_nm": _mean,
+    "sigma_x_nm": _mean,
+    "sigma_y_nm": _mean,
     "log_likelihood_ratio": _mean,
     "temporal_difference": _mean,
     "relative_sensitivity": _mean,
@@ -261,7 +263,7 @@ def _positions(
         merged[f"{axis}_nm"] = np.add.reduceat(weight * position_nm, starts) / total
         if f"uncertainty_{axis}_nm" in table:
             merged[f"uncertainty_{axis}_nm"] = 1.0 / np.sqrt(total)
-    for name in ("crlb_x_nm", "crlb_y_nm", "uncertainty_nm"):
+    for name in ("crlb_x_nm", "crlb_y_nm", "crlb_z_nm", "uncertainty_nm"):
         if name in table:
             bound_nm = np.maximum(table.column(name)[order].astype(np.float64), 1e-6)
             merged[name] = 1.0 / np.sqrt(np.add.reduceat(independent / bound_nm**2, starts))

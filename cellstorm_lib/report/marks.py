@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cellstorm_lib.report.regions import Region
 from cellstorm_lib.report.scale_bar import length_text, scale_bar_nm
 
-_FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 def writing_over(
@@ -39,7 +39,7 @@ def writing_over(
         Their brightness, 0 for the edge to 1.
     """
     height, width = shape
-    font = ImageFont.truetype(str(_FONT), max(11.0, 0.95 * float(np.sqrt(min(shape)))))
+    font = ImageFont.truetype(str(FONT), max(11.0, 0.95 * float(np.sqrt(min(shape)))))
     layers = []
     for edge_level in (255, 0):
         layer = Image.new("L", (width, height), 0)

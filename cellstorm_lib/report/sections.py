@@ -18,6 +18,7 @@ from cellstorm_lib.report.curves import (
 )
 from cellstorm_lib.report.drawing import figure_svg
 from cellstorm_lib.report.headline import first_frc, resolution_text
+from cellstorm_lib.report.quality import quality_figures, quality_rows
 from cellstorm_lib.report.resolution import frc_figure, has_curve
 from cellstorm_lib.report.rows import Row, number_text, rows_of, value_text, words
 from cellstorm_lib.report.shots import Pictures, pictures_of
@@ -26,6 +27,17 @@ _VERDICTS = {
     True: ("passed", "✓"),
     False: ("failed", "✗"),
     None: ("cannot tell", "?"),
+}
+
+
+_QUALITY_CAPTIONS = {
+    "resolution map": "Fourier ring correlation of blocks that overlap by half. Grey: too few "
+    "molecules, or no structure that the halves agree on. One block scatters by 10 to 20 %.",
+    "error map": "Widefield image less what the super-resolution image lets expect, haze taken out "
+    "of both. Red: light that it does not explain, as of a structure that was lost. Blue: more "
+    "than the film shows, as of molecules that blink often.",
+    "repeats": "Fourier ring correlation of the table dealt row by row. What molecules that come "
+    "back agree on with themselves is the difference of the curves.",
 }
 
 
@@ -66,6 +78,8 @@ class BranchSection:
     frc: Drawing
     splits: tuple[SplitRow, ...]
     checks: tuple[CheckRow, ...]
+    quality: tuple[Row, ...]
+    quality_drawings: tuple[Drawing, ...]
     drift: Drawing
     drift_text: str
     drift_rows: tuple[Row, ...]
@@ -85,6 +99,8 @@ def branch_section(result: RecordingResult, branch: BranchResult) -> BranchSecti
         frc=_frc(branch),
         splits=tuple(_split_row(name, report) for name, report in branch.frc.items()),
         checks=tuple(_check_row(check) for check in branch.checks),
+        quality=() if branch.quality is None else quality_rows(branch.quality),
+        quality_drawings=_quality_drawings(branch),
         drift=_drift(result, branch),
         drift_text=_drift_text(branch),
         drift_rows=_drift_rows(branch.drift),
@@ -133,6 +149,21 @@ def _check_row(check: CheckOutcome) -> CheckRow:
     return CheckRow(name=words(check.name), verdict=verdict, sign=sign, reason=check.reason)
 
 
+def _quality_drawings(branch: BranchResult) -> tuple[Drawing, ...]:
+    """Return the pictures of the quality that there are."""
+    if branch.quality is None:
+        return ()
+    return tuple(
+        drawing(
+            draw,
+            name=f"{branch.name}-{name.replace(' ', '-')}",
+            label=name.capitalize(),
+            caption=_QUALITY_CAPTIONS[name],
+        )
+        for name, draw in quality_figures(branch.quality).items()
+    )
+
+
 def _drift(result: RecordingResult, branch: BranchResult) -> Drawing:
     """Return the trace of the drift; the text beside it says why there is none."""
     if not has_trace(branch.drift):
@@ -156,7 +187,36 @@ def _drift_text(branch: BranchResult) -> str:
 def _drift_rows(drift: Drift) -> tuple[Row, ...]:
     """Return the figures of the drift; its reason stands above them."""
     spread = Row(name="RMS about the mean", value=value_text(drift.rms_nm, unit="nm"))
-    return (spread, *(row for row in rows_of(drift) if row.name != "Reason"))
+    told = {"Reason", "Fiducials", "Segment uncertainty"}
+    rows = (row for row in rows_of(drift) if row.name not in told)
+    return (spread, _segments_row(drift), *rows, *_fiducial_rows(drift))
+
+
+def _segments_row(drift: Drift) -> Row:
+    """Return how well the segments are known, the median and the worst."""
+    spread_nm = sorted(drift.segment_uncertainty_nm)
+    if not spread_nm:
+        return Row(name="Uncertainty of a segment", value="none")
+    middle, worst = (value_text(spread_nm[k], unit="nm") for k in (len(spread_nm) // 2, -1))
+    return Row(
+        name="Uncertainty of a segment",
+        value=middle,
+        remark=f"median; the least certain of {len(spread_nm)} has {worst}",
+    )
+
+
+def _fiducial_rows(drift: Drift) -> tuple[Row, ...]:
+    """Return what the drift leaves of each bright spot that stays."""
+    return tuple(
+        Row(
+            name=f"Fiducial {number}",
+            value=f"{one.residual_nm:.1f} nm left",
+            remark=f"{'used' if one.is_used else 'not used'}; at {one.x_nm / 1000:.2f}, "
+            f"{one.y_nm / 1000:.2f} µm, frames {one.first_frame} to {one.last_frame}, "
+            f"{one.localizations:,} localizations; left out of the image",
+        )
+        for number, one in enumerate(drift.fiducials, start=1)
+    )
 
 
 def _funnel(branch: BranchResult) -> tuple[Row, ...]:

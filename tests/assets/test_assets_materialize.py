@@ -22,13 +22,15 @@ from cellstorm_lib.tables import Localizations, read_localizations
 from cellstorm_lib.video.array import ArraySource
 from cellstorm_lib.video.read import open_recording
 
-BRANCH = ("spots", "drift", "localizations", "super_resolution", "frc_report")
+BRANCH = ("spots", "drift", "localizations", "super_resolution", "frc_report", "quality")
 GROUP_KEYS = {
     "recording", "frame_facts", "widefield", "denoised_stack", "verdict", "recording_report",
     *(f"{branch}/{asset}" for branch in ("raw", "denoised") for asset in BRANCH),
 }  # fmt: skip
 CAMERA_CHECKS = {"bright_light_is_linear", "measured_not_stated"}
-CHECKS = {"frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed"}
+CHECKS = {
+    "frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed", "repeats",
+}  # fmt: skip
 
 
 class Lab:

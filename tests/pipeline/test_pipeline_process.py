@@ -45,7 +45,7 @@ def test_every_step_leaves_its_file(result: RecordingResult, folder: Path) -> No
     assert names == {
         "recording.parquet", "frame_facts.parquet", "widefield.tif", "raw/spots.parquet",
         "raw/drift.parquet", "raw/localizations.parquet", "raw/super_resolution.tif",
-        "raw/frc_report.parquet",
+        "raw/frc_report.parquet", "raw/quality.parquet",
     }  # fmt: skip
 
 
@@ -116,7 +116,8 @@ def test_every_split_is_measured_with_the_default_first(result: RecordingResult)
 def test_checks_are_asked_and_give_a_reason(result: RecordingResult) -> None:
     checks = {check.name: check for check in result.branches["raw"].checks}
     assert set(checks) == {
-        "frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed"
+        "frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed",
+        "repeats",
     }  # fmt: skip
     assert checks["frames_lost"].passed
     assert all(check.reason for check in checks.values())

@@ -47,6 +47,18 @@ def test_localizations_on_codec_blocks_fail(period_px):
     assert "of the localizations sit on a grid of" in report.reason
 
 
+def test_the_interval_of_the_effect_holds_the_share():
+    reports = [grid_test(found(on_blocks(0.2, 800.0, count=2000, seed=s))) for s in range(40)]
+    # of a scatter of 30 nm around the grid, a blur of exp(-2 (pi 30 / 800)^2) is left
+    share = 0.2 * np.exp(-2 * (np.pi * 30 / 800) ** 2)
+    inside = [report.effect_low < share < report.effect_high for report in reports]
+    # the strongest of six tests is reported, so a few more lie above than 1 in 20
+    assert np.mean(inside) > 0.8
+    uniform = grid_test(found(scattered(5000)))
+    assert uniform.effect_low == 0
+    assert uniform.effect_high < 0.1
+
+
 def test_the_effect_is_the_share_on_the_grid():
     effects = [
         grid_test(found(on_blocks(0.2, 800.0, count=20_000, seed=s))).effect for s in range(5)

@@ -21,7 +21,7 @@ FORMATS = {
     ".txt": (
         0.51e-5,
         {name for name in COLUMNS if name not in ("frame", "x_nm", "y_nm", "z_nm")}
-        - {"sigma_nm", "photons", "background_photons"}
+        - {"sigma_nm", "sigma_x_nm", "sigma_y_nm", "photons", "background_photons"}
         - {"uncertainty_x_nm", "uncertainty_y_nm", "uncertainty_z_nm"},
     ),
 }
@@ -48,11 +48,17 @@ def tables(draw: st.DrawFn) -> Localizations:
     uncertainty = {"uncertainty_nm", "uncertainty_x_nm", "uncertainty_y_nm"}
     if optional & uncertainty:
         optional |= uncertainty
+    widths = {"sigma_nm", "sigma_x_nm", "sigma_y_nm"}
+    if optional & widths - {"sigma_nm"}:
+        optional |= widths
     columns = {name: draw(values_of(name, rows)) for name in ["frame", "x_nm", "y_nm", *optional]}
     columns["frame"] = [int(frame) % 1000 for frame in columns["frame"]]
     if "uncertainty_nm" in columns:
         axes = [np.array(columns[f"uncertainty_{axis}_nm"], float) for axis in "xy"]
         columns["uncertainty_nm"] = list(np.sqrt((axes[0] ** 2 + axes[1] ** 2) / 2))
+    if "sigma_x_nm" in columns:
+        axes = [np.array(columns[f"sigma_{axis}_nm"], float) for axis in "xy"]
+        columns["sigma_nm"] = list(np.sqrt(axes[0] * axes[1]))
     field = FieldOfView(
         width_px=draw(st.integers(1, 4000)),
         height_px=draw(st.integers(1, 4000)),
@@ -67,6 +73,8 @@ def check(table: Localizations, path: Path) -> None:
     write_table(table, path)
     back = read_table(path, pixel_size_nm=PIXEL_NM)
     assert len(back) == len(table)
+    if "sigma_x_nm" in table and (table.column("sigma_x_nm") == table.column("sigma_y_nm")).all():
+        lost = lost | {"sigma_x_nm", "sigma_y_nm"}  # one width for both axes says as much
     assert set(table.data.columns) - lost <= set(back.data.columns)
     assert set(back.data.columns) - {"sigma_x_nm", "sigma_y_nm", "uncertainty_nm"} <= set(
         table.data.columns

@@ -184,6 +184,11 @@ def test_nothing_to_fit_is_no_error():
         ({"max_shift_px": 4.0}, "max_shift_px must be between 0.5 and half the box"),
         ({"duplicate_px": -1.0}, "duplicate_px must be 0 or more"),
         ({"max_steps": 0}, "max_steps must be between 1 and 1000"),
+        ({"max_emitters": 0}, "max_emitters must be between 1 and 10, got 0"),
+        ({"max_emitters": 11}, "max_emitters must be between 1 and 10"),
+        ({"split_p_value": 0.0}, "split_p_value must be above 0 and at most 0.5, got 0.0"),
+        ({"split_p_value": 0.6}, "split_p_value must be above 0 and at most 0.5"),
+        ({"common_sigma_px": 9.0}, "common_sigma_px must be between min_sigma_px and max_sigma_px"),
     ],
 )
 def test_impossible_settings_are_refused(changes, message):

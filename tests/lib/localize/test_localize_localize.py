@@ -4,10 +4,12 @@ from localize_scenes import PHONE, SCIENTIFIC, Recording, expected_frame, expose
 
 from cellstorm_lib.errors import CalibrationError, RecordingError, SettingsError
 from cellstorm_lib.localize import localize as module
+from cellstorm_lib.localize.appraised import APPRAISED
 from cellstorm_lib.localize.columns import WRITTEN
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.fit_settings import FitSettings
 from cellstorm_lib.localize.localize import LocalizeSettings, localize
+from cellstorm_lib.localize.overlap import SPOTS_TOGETHER
 from cellstorm_lib.tables import COLUMNS
 
 
@@ -63,8 +65,8 @@ def test_every_molecule_is_found_where_it_is(recording_and_truth):
 
 def test_the_table_has_all_columns_with_their_types(recording_and_truth):
     table, _ = found_of(recording_and_truth[0])
-    assert tuple(table.data.columns) == WRITTEN
-    for name in WRITTEN:
+    assert tuple(table.data.columns) == (*WRITTEN, SPOTS_TOGETHER)
+    for name in table.data.columns:
         assert table.data[name].dtype == COLUMNS[name][0], name
     assert table.field.width_px == 80
     assert table.field.height_px == 64
@@ -80,14 +82,43 @@ def test_the_table_has_all_columns_with_their_types(recording_and_truth):
     np.testing.assert_array_equal(table.column("frames_since_key"), table.column("frame") % 10)
 
 
+def test_spots_of_a_video_are_appraised(recording_and_truth):
+    recording = recording_and_truth[0].with_facts(bits_per_px=2.0)
+    table, report = found_of(recording, settings=LocalizeSettings())
+    assert set(table.data.columns) >= {*WRITTEN, *APPRAISED}
+    probability = table.column("molecule_probability")
+    assert report.least_probability >= 0.4
+    assert probability.min() >= report.least_probability
+    assert report.expected_false_per_frame * 60 == pytest.approx((1 - probability).sum(), rel=1e-3)
+    assert report.false_share == pytest.approx(1 - probability.mean(), abs=1e-4)
+    assert report.candidates == len(table) + sum(report.rejected.values())
+    ratio = table.column("uncertainty_x_nm") / table.column("crlb_x_nm")
+    np.testing.assert_allclose(
+        ratio, table.column("uncertainty_y_nm") / table.column("crlb_y_nm"), rtol=1e-5
+    )
+    assert 0.8 < np.median(ratio) < 1.3
+    assert abs(np.median(table.column("photons")) / 800 - 1) < 0.1
+
+
+def test_a_threshold_that_was_asked_for_leaves_out_no_spot(recording_and_truth):
+    recording = recording_and_truth[0].with_facts(bits_per_px=2.0)
+    table, report = found_of(recording)
+    plain, _ = found_of(recording_and_truth[0])
+    assert len(table) == len(plain)
+    assert "improbable" not in report.rejected
+    assert report.least_probability == 0
+    assert "molecule_probability" in table
+
+
 @pytest.mark.parametrize("most", [1, 7, 60])
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_chunks_and_threads_change_nothing(recording_and_truth, most, threads):
-    recording, _ = recording_and_truth
-    whole, report = found_of(recording, threads=1)
-    parts, again = found_of(recording.in_chunks_of(most), threads=threads)
-    assert parts.data.equals(whole.data)  # bit by bit
-    assert again.rejected == report.rejected
+    for bits_per_px in (None, 2.0):
+        recording = recording_and_truth[0].with_facts(bits_per_px=bits_per_px)
+        whole, report = found_of(recording, threads=1)
+        parts, again = found_of(recording.in_chunks_of(most), threads=threads)
+        assert parts.data.equals(whole.data)  # bit by bit
+        assert again.rejected == report.rejected
 
 
 def test_more_chunks_than_wait_at_a_time_change_nothing(recording_and_truth, monkeypatch):

@@ -327,3 +327,23 @@ def test_stated_uncertainty_takes_what_there_is():
 def test_settings_out_of_range_are_refused(name, value, rule):
     with pytest.raises(SettingsError, match=f"{name} must be {rule}, got {value}"):
         MergeSettings(**{name: value})
+
+
+def test_heights_are_merged_by_their_own_uncertainties_and_widths_by_their_means():
+    merged, _ = merge(
+        small(
+            [0, 1],
+            [100.0, 101.0],
+            z_nm=[10.0, 40.0],
+            uncertainty_z_nm=[10.0, 20.0],
+            crlb_z_nm=[8.0, 6.0],
+            sigma_x_nm=[120.0, 140.0],
+            sigma_y_nm=[150.0, 160.0],
+        )
+    )
+    assert len(merged) == 1
+    found = merged.data.iloc[0]
+    assert found["z_nm"] == pytest.approx((10 / 100 + 40 / 400) / (1 / 100 + 1 / 400))
+    assert found["uncertainty_z_nm"] == pytest.approx((1 / 100 + 1 / 400) ** -0.5)
+    assert found["crlb_z_nm"] == pytest.approx((1 / 64 + 1 / 36) ** -0.5)
+    assert (found["sigma_x_nm"], found["sigma_y_nm"]) == (130.0, 155.0)

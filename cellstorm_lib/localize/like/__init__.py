@@ -1,0 +1,1 @@
+"""What other programs do to the same frames, from their published descriptions."""

@@ -1,0 +1,79 @@
+"""Train what the spots of videos are appraised by, again.
+
+    python examples/train_appraiser.py            (replaces what is shipped)
+    python examples/train_appraiser.py --check    (compares with it)
+
+Random scenes, cameras and codecs, filmed by the simulator; one thread, which decides the last
+bits. One film of five is kept for the figures that are printed.
+"""
+
+import argparse
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.gan.appraiser_training import Lesson, train_appraiser
+from cellstorm_lib.localize.appraisal import SHIPPED, Appraiser, write_appraiser
+from cellstorm_lib.pipeline.spot_lessons import LessonSettings, spot_lessons
+
+EVERY = 5
+
+
+def tell_figures(appraiser: Appraiser, lessons: list[Lesson]) -> None:
+    """Print how good the appraisal of films is that were not trained on."""
+    lessons = [lesson for lesson in lessons if len(lesson.traits)]
+    found = [appraiser.appraise(lesson.traits) for lesson in lessons]
+    truth = np.concatenate([lesson.is_molecule for lesson in lessons])
+    claimed = np.concatenate([one.probability for one in found])
+    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.01)):
+        part = (claimed >= low) & (claimed < high)
+        print(f"probability {low:.1f} to {min(high, 1):.1f}: {part.sum()} spots, claimed "
+              f"{claimed[part].mean():.3f}, true {truth[part].mean():.3f}")  # fmt: skip
+    error = np.concatenate(
+        [
+            lesson.error / one.error_factor[:, None]
+            for lesson, one in zip(lessons, found, strict=True)
+        ]
+    )[truth & (claimed > 0.5)]
+    light = np.concatenate(
+        [lesson.log_photons - np.log(one.photon_factor)
+         for lesson, one in zip(lessons, found, strict=True)]
+    )[truth & (claimed > 0.5)]  # fmt: skip
+    print(f"error / claimed: RMS {np.sqrt(np.mean(error**2)):.3f}, "
+          f"of the middle half {np.median(np.abs(error)) / 0.6745:.3f}")  # fmt: skip
+    print(f"photons / true: median {np.exp(-np.median(light)):.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--scenes", type=int, default=LessonSettings().scenes)
+    parser.add_argument("--check", action="store_true", help="compare with what is shipped")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    settings = LessonSettings(scenes=arguments.scenes)
+    lessons = []
+    for lesson in spot_lessons(settings):
+        lessons.append(lesson)
+        if len(lessons) % 100 == 0:
+            print(f"film {len(lessons)} of {settings.scenes}", flush=True)
+    kept = [lesson for number, lesson in enumerate(lessons) if number % EVERY]
+    appraiser = train_appraiser(
+        kept,
+        origin={"lessons": asdict(settings)},
+        report=lambda step, loss: print(f"step {step}: loss {loss:.4f}", flush=True),
+    )
+    tell_figures(appraiser, lessons[::EVERY])
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "again.safetensors" if arguments.check else SHIPPED
+        write_appraiser(appraiser, out)
+        print(f"{out.name} {digest_of_file(out)}")
+        if arguments.check:
+            print(f"shipped {digest_of_file(SHIPPED)}")
+
+
+if __name__ == "__main__":
+    main()
