@@ -8,9 +8,11 @@
 4. All events together refine the mean of both traces.
 5. The drift is applied only if each half's trace sharpens the other beyond chance in most parts
    of the field, and if both traces agree far better than they move.
+6. Bright spots that stay on (`fiducials`) give the drift instead, frame by frame, if what they show
+   sharpens the molecules at least as well as the molecules' own trace.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +21,10 @@ import numpy.typing as npt
 from cellstorm_lib.errors import SettingsError, TableError
 from cellstorm_lib.refine.choices import measure_halves
 from cellstorm_lib.refine.events import Events, find_events
-from cellstorm_lib.refine.halves import SLACK_NM, Halves, deal_halves, gains
+from cellstorm_lib.refine.fiducial_trace import FiducialTrace, trace_of
+from cellstorm_lib.refine.fiducials import Fiducial, find_fiducial_rows
+from cellstorm_lib.refine.halves import MANY_PAIRS, SLACK_NM, Halves, deal_halves, gains
+from cellstorm_lib.refine.jumps import Jump, find_jumps, with_jumps
 from cellstorm_lib.refine.overlap import Overlap
 from cellstorm_lib.refine.segments import Segments
 from cellstorm_lib.refine.smoothness import Smoothness, matrix_of
@@ -37,6 +42,7 @@ _LOOSER = 1.4
 _LEAST_GAIN = 10.0
 _LEAST_SIGNIFICANCE = 2.5
 _LARGEST_DISAGREEMENT = 0.6
+_CLEAR_LOSS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,10 @@ class Drift:
         Sightings of molecules it rests on.
     gain : float
         Log-likelihood that the drift of each half adds to the other half.
+    fiducials : tuple of Fiducial
+        Bright spots that stay on, with what the drift leaves of each.
+    jump_frames : tuple of int
+        First frames after a jump that the molecules show.
     """
 
     x_nm: _Floats
@@ -105,6 +115,8 @@ class Drift:
     segment_uncertainty_nm: tuple[float, ...] = ()
     events: int = 0
     gain: float = 0.0
+    fiducials: tuple[Fiducial, ...] = ()
+    jump_frames: tuple[int, ...] = ()
 
     @property
     def rms_nm(self) -> float:
@@ -133,11 +145,14 @@ def estimate_drift(localizations: Localizations, settings: DriftSettings | None 
     _require_frames(localizations, localizations.field.frame_count)
     if not settings.is_enabled:
         return _none(localizations, "switched off")
-    events = find_events(localizations)
-    lacking = _lacking(events, settings)
-    if lacking:
-        return _none(localizations, lacking, events=len(events))
-    return _measured(localizations, events, settings.largest_drift_nm)
+    rows_of_each = find_fiducial_rows(localizations)
+    if not rows_of_each:
+        return _by_structure(localizations, settings)[0]
+    is_molecule = np.ones(len(localizations), bool)
+    is_molecule[np.concatenate(rows_of_each)] = False
+    shown = trace_of(localizations, rows_of_each)
+    drift, halves = _by_structure(localizations.take(is_molecule), settings)
+    return _cross_checked(drift, halves, shown)
 
 
 def apply_drift(localizations: Localizations, drift: Drift) -> Localizations:
@@ -148,7 +163,8 @@ def apply_drift(localizations: Localizations, drift: Drift) -> Localizations:
     localizations : Localizations
         Of the recording the drift was measured in; any selection of its rows.
     drift : Drift
-        When it is not to be applied, the table comes back as it is.
+        When it is not to be applied, the table comes back as it is. When it rests on, or was
+        compared with, fiducials, a column ``is_fiducial`` marks their rows.
 
     Raises
     ------
@@ -159,10 +175,25 @@ def apply_drift(localizations: Localizations, drift: Drift) -> Localizations:
         return localizations
     _require_frames(localizations, len(drift.x_nm))
     frame = localizations.column("frame")
-    return localizations.with_columns(
+    corrected = localizations.with_columns(
         x_nm=localizations.column("x_nm") - drift.x_nm[frame],
         y_nm=localizations.column("y_nm") - drift.y_nm[frame],
     )
+    if not drift.fiducials:
+        return corrected
+    return corrected.with_columns(is_fiducial=_of_fiducials(corrected, drift.fiducials))
+
+
+def _of_fiducials(
+    corrected: Localizations, fiducials: tuple[Fiducial, ...]
+) -> npt.NDArray[np.bool_]:
+    """Return which rows lie on a fiducial while it is seen."""
+    frame, xy_nm = corrected.column("frame"), corrected.xy_nm
+    found = np.zeros(len(frame), bool)
+    for one in fiducials:
+        is_near = np.hypot(xy_nm[:, 0] - one.x_nm, xy_nm[:, 1] - one.y_nm) <= one.radius_nm
+        found |= is_near & (frame >= one.first_frame) & (frame <= one.last_frame)
+    return found
 
 
 def _require_frames(localizations: Localizations, frame_count: int) -> None:
@@ -196,19 +227,69 @@ def _none(localizations: Localizations, reason: str, *, events: int = 0) -> Drif
     )
 
 
-def _measured(localizations: Localizations, events: Events, largest_drift_nm: float) -> Drift:
+def _by_structure(
+    localizations: Localizations, settings: DriftSettings
+) -> tuple[Drift, Halves | None]:
+    """Return the drift that the molecules show, and the halves it was judged by."""
+    events = find_events(localizations)
+    lacking = _lacking(events, settings)
+    if lacking:
+        return _none(localizations, lacking, events=len(events)), None
+    return _measured(localizations, events, settings.largest_drift_nm)
+
+
+def _cross_checked(drift: Drift, halves: Halves | None, shown: FiducialTrace) -> Drift:
+    """Return the drift of the fiducials where the molecules do not speak against it."""
+    used = sum(one.is_used for one in shown.fiducials)
+    found = f"{used} of {len(shown.fiducials)} fiducials"
+    drift = replace(drift, fiducials=shown.fiducials)
+    if halves is None and used < min(len(shown.fiducials), 2):
+        return replace(drift, reason=f"the fiducials do not move together, and {drift.reason}")
+    if halves is not None and _speaks_against(halves, shown.xy_nm, is_moving=drift.is_applied):
+        reason = f"{drift.reason}; {found} move otherwise than the molecules and are not used"
+        return replace(drift, reason=reason)
+    return replace(
+        drift,
+        x_nm=shown.xy_nm[:, 0].copy(),
+        y_nm=shown.xy_nm[:, 1].copy(),
+        uncertainty_nm=shown.uncertainty_nm,
+        is_applied=True,
+        jump_frames=(),
+        method=f"fiducials ({used})",
+        reason=f"{found} move together"
+        + ("" if halves is None else ", and the molecules do not speak against it"),
+    )
+
+
+def _speaks_against(halves: Halves, trace_nm: _Floats, *, is_moving: bool) -> bool:
+    """Return whether fiducials sharpen the molecules less than their own trace, or none, does."""
+    segments = halves.parts[0].segments
+    centre = np.clip(np.rint(segments.centre_frame), 0, len(trace_nm) - 1).astype(np.int64)
+    at_segments = trace_nm[centre]
+    still = np.zeros_like(at_segments)
+    own = halves if is_moving else replace(halves, traces_nm=(still, still))
+    scores = []
+    for tried in (own, replace(halves, traces_nm=(at_segments, at_segments))):
+        tried.gather(halves.score_kernel_nm, 0.0, MANY_PAIRS)
+        scores.append(tried.score(halves.score_kernel_nm))
+    return bool(scores[1] < scores[0] - _CLEAR_LOSS)
+
+
+def _measured(
+    localizations: Localizations, events: Events, largest_drift_nm: float
+) -> tuple[Drift, Halves]:
     """Measure the drift and decide whether to believe it."""
     count = np.clip(len(events) // _EVENTS_PER_SEGMENT, _FEWEST_SEGMENTS, _MOST_SEGMENTS)
     segments = Segments(frame_count=events.frame_count, count=int(min(count, events.frame_count)))
     field_nm = max(localizations.field.width_nm, localizations.field.height_nm)
     halves = measure_halves(events, segments, reach_nm=min(largest_drift_nm, field_nm / 2.0))
-    trace_nm, spread_nm = _all_together(events, segments, halves)
+    trace_nm, spread_nm, jumps = _all_together(events, segments, halves)
     gain = gains(halves)
     is_applied, reason = _verdict(halves, gain, trace_nm)
     frame = np.arange(events.frame_count)
-    per_frame_nm = segments.at(frame, trace_nm) * is_applied
+    per_frame_nm = with_jumps(segments.at(frame, trace_nm), trace_nm, jumps) * is_applied
     per_frame_nm -= per_frame_nm.mean(axis=0)
-    return Drift(
+    drift = Drift(
         x_nm=per_frame_nm[:, 0].copy(),
         y_nm=per_frame_nm[:, 1].copy(),
         uncertainty_nm=np.interp(frame, segments.centre_frame, spread_nm),
@@ -219,11 +300,15 @@ def _measured(localizations: Localizations, events: Events, largest_drift_nm: fl
         segment_uncertainty_nm=tuple(spread_nm.tolist()),
         events=len(events),
         gain=float(gain.sum()),
+        jump_frames=tuple(jump.frame for jump in jumps) if is_applied else (),
     )
+    return drift, halves
 
 
-def _all_together(events: Events, segments: Segments, halves: Halves) -> tuple[_Floats, _Floats]:
-    """Return the trace (S, 2) that all events give, and its standard deviation (S,)."""
+def _all_together(
+    events: Events, segments: Segments, halves: Halves
+) -> tuple[_Floats, _Floats, tuple[Jump, ...]]:
+    """Return the trace (S, 2) that all events give, its standard deviation (S,), and jumps."""
     smoothness = Smoothness(
         kind=halves.smoothness.kind, scale_nm=halves.smoothness.scale_nm * _LOOSER
     )
@@ -246,7 +331,20 @@ def _all_together(events: Events, segments: Segments, halves: Halves) -> tuple[_
     springs, _ = overlap.springs(trace_nm, halves.kernel_nm)
     variance = np.diag(np.linalg.inv(matrix_of(springs, smoothness.band(trace_nm))))
     # the likelihood gives the shape of the uncertainty, the two halves its size
-    return trace_nm, halves.error_nm * np.sqrt(variance / variance.mean())
+    spread_nm = halves.error_nm * np.sqrt(variance / variance.mean())
+    gather(trace_nm, slack_nm=SLACK_NM)
+    jumps = find_jumps(overlap, trace_nm, spread_nm, halves.kernel_nm)
+    return trace_nm, np.hypot(spread_nm, _bend_nm(trace_nm)), jumps
+
+
+def _bend_nm(trace_nm: _Floats) -> _Floats:
+    """Return how far each segment lies off its neighbours, RMS of both axes, (S,).
+
+    Both halves miss alike what moves within a segment; a trace that bends from one segment to the
+    next says how much that is.
+    """
+    bend = np.sqrt(np.mean(np.diff(trace_nm, n=2, axis=0) ** 2, axis=1))
+    return np.pad(bend, 1, mode="edge")
 
 
 def _verdict(halves: Halves, gain: _Floats, trace_nm: _Floats) -> tuple[bool, str]:
