@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format bench screenshots docs clean
+.PHONY: install demo test check format bench screenshots audit docs clean
 
 install: $(STAMP)
 
@@ -38,6 +38,20 @@ bench: install
 
 screenshots: install
 	$(BIN)/python examples/screenshots.py
+
+# pip-audit lives in an environment of its own, so that it never changes what it looks at.
+audit: install
+	@$(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet pip-audit || \
+		{ echo "pip-audit cannot be installed: the package index is out of reach"; exit 1; }
+	@$(BIN)/python -m pip freeze --exclude-editable | grep -v ' @ ' > .audit/installed.txt
+	@.audit/bin/pip-audit --progress-spinner off --disable-pip --no-deps \
+		--requirement .audit/installed.txt > .audit/found.txt 2> .audit/said.txt; code=$$?; \
+	all=$$(wc -l < .audit/installed.txt); \
+	unknown=$$(grep -c 'could not be audited' .audit/found.txt); \
+	if grep -qE 'ConnectionError|Max retries|ServiceError|timed out|HTTPError' .audit/said.txt \
+		|| [ $$unknown -gt $$((all / 10)) ]; \
+	then echo "the list of known weaknesses is out of reach: $$unknown of $$all packages could not be looked up"; exit 1; \
+	else cat .audit/found.txt .audit/said.txt; exit $$code; fi
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .hypothesis

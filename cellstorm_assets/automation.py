@@ -5,16 +5,23 @@ import json
 import dagster as dg
 
 from cellstorm_assets.partitions import CAMERAS, DATASETS, RECORDINGS
-from cellstorm_assets.project import partition_key
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.training_sets import SPOTS, refuse_unready
+from cellstorm_assets.watching import MOST_RUNS, Watch, watch
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.files import digest_of, digest_of_file
+from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.datasets import dataset_names, read_recipe
+
+PARTITION_TAG = "dagster/partition"
+#: Left-out files that a tick names when there is nothing else to say.
+_MOST_REMARKS = 5
+#: For what passes: a full disk, a store that does not answer. A bad file is not tried again.
+_WHEN_IT_PASSES = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL)
 
 process_recordings = dg.define_asset_job(
     "process_recordings",
     selection=dg.AssetSelection.groups("recordings"),
+    op_retry_policy=_WHEN_IT_PASSES,
     description="Takes one recording from its file to its report.",
 )
 
@@ -72,36 +79,38 @@ def new_recordings(
 ) -> dg.SensorResult | dg.SkipReason:
     """Add a partition and its first run for every recording not seen before.
 
-    The cursor holds, for each file name, its size and time of change, and its key once it was
-    read: a file is read when it looks the same on two ticks, and again when it changes.
+    The cursor holds what was seen of each file: it is read when it looks the same on two ticks,
+    and again when it changes. A run that failed is asked for again only when the file was put
+    there anew or what lies beside it was changed.
     """
-    seen: dict[str, dict[str, object]] = json.loads(context.cursor or "{}")
-    now: dict[str, dict[str, object]] = {}
-    keys: list[str] = []
-    for path in project.project().recording_files():
-        try:
-            status = path.stat()
-            before = seen.get(path.name, {})
-            entry: dict[str, object] = {"size": status.st_size, "time_ns": status.st_mtime_ns}
-            is_stable = {name: before.get(name) for name in entry} == entry
-            if is_stable and "key" in before:
-                entry["key"] = before["key"]
-            elif is_stable:
-                key = partition_key(path.name, digest_of_file(path))
-                entry["key"] = key
-                keys.append(key)
-        except OSError as error:
-            context.log.warning(f"{path.name} cannot be read now: {error}; tried again later")
-            continue
-        now[path.name] = entry
+    before = Watch.parsed(context.cursor)
+    now = watch(project.project(), before)
+    for remark in now.new_remarks(before):
+        context.log.warning(remark)
+    requests: dict[str, dg.RunRequest] = {}
+    settled: list[str] = []
+    for name in now.to_run():
+        key = now.key_of(name)
+        runs = context.instance.get_runs(
+            dg.RunsFilter(job_name=process_recordings.name, tags={PARTITION_TAG: key})
+        )
+        if runs and not runs[0].is_finished:
+            continue  # how it ends decides
+        if not runs or runs[0].status == dg.DagsterRunStatus.FAILURE:
+            if len(requests) == MOST_RUNS:
+                break
+            attempt = f"{key}-{len(runs)}" if runs else key
+            requests.setdefault(key, dg.RunRequest(run_key=attempt, partition_key=key))
+        settled.append(name)
+    now = now.with_asked(settled)
+    if not requests and now.files == before.files:
+        return dg.SkipReason("; ".join(("no new recording", *now.remarks()[:_MOST_REMARKS])))
     known = set(context.instance.get_dynamic_partitions("recording"))
-    new = [key for key in dict.fromkeys(keys) if key not in known]
-    if not new and now == seen:
-        return dg.SkipReason("no new recording")
+    missing = [key for key in requests if key not in known]
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=key, partition_key=key) for key in new],
-        dynamic_partitions_requests=[RECORDINGS.build_add_request(new)] if new else [],
-        cursor=json.dumps(now, sort_keys=True),
+        run_requests=list(requests.values()),
+        dynamic_partitions_requests=[RECORDINGS.build_add_request(missing)] if missing else [],
+        cursor=now.text(),
     )
 
 

@@ -36,11 +36,30 @@ def demo(*, wants_json: bool) -> None:
 @click.option(
     "--mlflow-port", type=int, default=5000, show_default=True, help="Port of the MLflow page."
 )
-def ui(*, port: int, mlflow_port: int) -> None:
-    """Serve the Dagster page with its daemon and the MLflow page, on this machine only."""
+@click.option(
+    "--address",
+    default=None,
+    metavar="URL",
+    help="Where people reach the Dagster page through a proxy that knows who they are.",
+)
+@click.option("--mlflow-address", default=None, metavar="URL", help="The same of the MLflow page.")
+@click.option("--new-token", is_flag=True, help="Forget the token that browsers have.")
+def ui(
+    *, port: int, mlflow_port: int, address: str | None, mlflow_address: str | None, new_token: bool
+) -> None:
+    """Serve the Dagster page with its daemon and the MLflow page, on this machine only.
+
+    Open the addresses it prints: the token in them lets a browser in once and for all.
+    """
     from cellstorm_assets.serve import serve
 
-    serve(port=port, mlflow_port=mlflow_port)
+    serve(
+        port=port,
+        mlflow_port=mlflow_port,
+        address=address,
+        mlflow_address=mlflow_address,
+        has_new_token=new_token,
+    )
 
 
 @click.command()

@@ -8,7 +8,7 @@ from cellstorm_assets.metadata import as_metadata, frame_picture, picture, said_
 from cellstorm_assets.partitions import DATASETS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.evaluate.fidelity import FidelityReport
-from cellstorm_lib.files import written_whole
+from cellstorm_lib.files import inside, written_whole
 from cellstorm_lib.pipeline.compare_clips import compare_clips
 from cellstorm_lib.pipeline.datasets import read_recipe, scene_of
 from cellstorm_lib.pipeline.film import film_scene
@@ -64,7 +64,7 @@ def simulated(
         likeness = (
             None
             if recipe.real_clip is None
-            else compare_clips(home.datasets_folder / recipe.real_clip, made.movie)
+            else compare_clips(inside(home.datasets_folder, recipe.real_clip), made.movie)
         )
     yield dg.MaterializeResult(
         asset_key=TRUTH,

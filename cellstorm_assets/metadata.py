@@ -1,6 +1,7 @@
 """What people see of a materialization: counts, figures, pictures, and errors in one sentence."""
 
 import base64
+import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -15,14 +16,37 @@ from cellstorm_lib.pipeline.result import CheckOutcome
 from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.report.rows import number_text, value_text
 
+#: Disk or quota full, device or network drive away for a moment, too much open at once.
+_PASSING_NAMES = (
+    "ENOSPC", "EDQUOT", "EIO", "EAGAIN", "EBUSY", "ETIMEDOUT", "ESTALE", "EMFILE", "ENFILE",
+    "ENOMEM", "EHOSTDOWN", "ENETDOWN", "ENETUNREACH", "EHOSTUNREACH", "ECONNRESET",
+)  # fmt: skip
+_PASSING_ERRNOS = frozenset(getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name))
+
 
 @contextmanager
 def said_plainly() -> Iterator[None]:
-    """Turn an error about the input into a failed step with that sentence, not retried."""
+    """Turn an error about the input into a failed step with that sentence.
+
+    It is tried again only when what was in the way may pass: a full disk, a store that does not
+    answer.
+    """
     try:
         yield
     except CellstormError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        raise dg.Failure(description=str(error), allow_retries=may_pass(error)) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether an error, or one it came from, is of a kind that passes by itself."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (
+            isinstance(seen, OSError) and seen.errno in _PASSING_ERRNOS
+        ):
+            return True
+        seen = seen.__cause__
+    return False
 
 
 def as_metadata(report: Any, *, prefix: str = "") -> dict[str, dg.MetadataValue]:

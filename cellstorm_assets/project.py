@@ -12,7 +12,7 @@ import platformdirs
 from cellstorm_lib.errors import ExportError, RecordingError
 from cellstorm_lib.files import digest_of_file, written_whole
 from cellstorm_lib.pipeline.cameras import CameraShelf
-from cellstorm_lib.pipeline.choice import RecordingChoice, write_choice
+from cellstorm_lib.pipeline.choice import RecordingChoice, sidecar_of, write_choice
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.settings import read_settings
 
@@ -21,6 +21,8 @@ _INSTANCE_TEMPLATE = Path(__file__).with_name("instance.yaml")
 CHECKOUT = Path(__file__).parent.parent
 _SLUG_LENGTH = 40
 _HASH_LENGTH = 8
+#: What file systems take, in bytes.
+_LONGEST_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,11 @@ class Project:
     def settings_file(self) -> Path:
         """The project's settings; defaults hold for what it does not name."""
         return self.home / "data" / "settings.yaml"
+
+    @property
+    def private_folder(self) -> Path:
+        """What only the owner of the project may read: the token of its pages."""
+        return self.home / "private"
 
     @property
     def mlflow_uri(self) -> str:
@@ -171,12 +178,33 @@ def recording_of(project: Project, key: str) -> Path:
     ]
     for path in candidates:
         if recording_key(path) == key:
-            return path
+            return _with_usable_name(path)
     names = ", ".join(path.name for path in candidates) or "none of that name"
     raise RecordingError(
         f"the recording {key} is no longer in {project.recordings_folder} (found: {names}); "
         "put the file back, or delete its partition"
     )
+
+
+def _with_usable_name(path: Path) -> Path:
+    """Return a file whose name can be written down, and has room for the sidecar's ending.
+
+    Raises
+    ------
+    RecordingError
+        When it must be renamed.
+    """
+    shown = ascii(path.name)
+    try:
+        length = len(sidecar_of(path).name.encode())
+    except UnicodeEncodeError as error:
+        raise RecordingError(f"the file name {shown} is no Unicode text; rename it") from error
+    if length > _LONGEST_NAME_BYTES:
+        raise RecordingError(
+            f"the file name {shown} leaves no room for its sidecar; rename it to less than "
+            f"{_LONGEST_NAME_BYTES - length + len(path.name.encode()) + 1} bytes"
+        )
+    return path
 
 
 def add_recording(

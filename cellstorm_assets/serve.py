@@ -2,58 +2,98 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import FrameType
 
 import click
 
+from cellstorm_assets.access import LOOPBACK, checked_address, renew_token, token_of
+from cellstorm_assets.preflight import check_ready, held_alone
 from cellstorm_assets.project import Project, find_project
 from cellstorm_assets.tracking import PAGE_VARIABLE
 from cellstorm_lib.errors import SettingsError
 
-_LOOPBACK = "127.0.0.1"
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 15.0
 _POLL_S = 0.25
+#: A tick of a sensor that reads many large files takes longer than Dagster's usual minute.
+_SENSOR_TIMEOUT_S = 600
 
 
-def serve(*, port: int, mlflow_port: int) -> None:
+def serve(
+    *,
+    port: int,
+    mlflow_port: int,
+    address: str | None = None,
+    mlflow_address: str | None = None,
+    has_new_token: bool = False,
+) -> None:
     """Start the servers, print both addresses, and stop them all when one ends or on Ctrl-C.
+
+    Parameters
+    ----------
+    port, mlflow_port : int
+        Where the pages listen, on this machine only.
+    address, mlflow_address : str, optional
+        Where people reach the pages through a proxy that knows who they are.
+    has_new_token : bool
+        Whether to forget the token that browsers have.
 
     Raises
     ------
     SettingsError
-        When a port is taken, or a server does not come up.
+        When a port is taken, something that is needed is missing or cannot be reached, or a
+        server does not come up.
+    ExportError
+        When the project's folder cannot be written.
     """
     project = find_project()
-    for number in (port, mlflow_port):
-        _require_free(number)
-    page = f"http://{_LOOPBACK}:{mlflow_port}"
+    addresses = [checked_address(text) if text else None for text in (address, mlflow_address)]
+    check_ready(project, ports=(port, mlflow_port))
+    if has_new_token:
+        renew_token(project)
+    token = token_of(project)
+    page = addresses[1] or f"http://{LOOPBACK}:{mlflow_port}"
     environment = {**environment_of(project), PAGE_VARIABLE: page}
     signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
+        held = stack.enter_context(held_alone(project))
         servers = {
-            name: stack.enter_context(closing(Server(name, command, environment, project)))
-            for name, command in commands_of(project, port, mlflow_port).items()
+            name: stack.enter_context(closing(Server(name, command, environment, project, held)))
+            for name, command in commands_of(port, mlflow_port, *addresses).items()
         }
-        _wait_until_up(servers["dagster page"], f"http://{_LOOPBACK}:{port}/server_info")
-        _wait_until_up(servers["mlflow page"], f"{page}/health")
-        click.echo(f"Dagster  http://{_LOOPBACK}:{port}")
-        click.echo(f"MLflow   {page}")
-        click.echo(f"watching {project.recordings_folder}; Ctrl-C stops everything")
-        click.echo(f"what the servers say is in {_log_folder(project)}")
+        _wait_until_up(servers["dagster page"], f"http://{LOOPBACK}:{port}/server_info", token)
+        _wait_until_up(servers["mlflow page"], f"http://{LOOPBACK}:{mlflow_port}/health", token)
+        for line in _told(project, (port, mlflow_port), addresses, token):
+            click.echo(line)
         while True:
             ended = [name for name, server in servers.items() if not server.is_running()]
             if ended:
                 raise SettingsError(f"the {ended[0]} ended by itself; {servers[ended[0]].remedy}")
             time.sleep(_POLL_S)
+
+
+def _told(
+    project: Project, ports: tuple[int, int], addresses: list[str | None], token: str
+) -> list[str]:
+    """Return what people read when the pages are up."""
+    lines = [
+        f"{name:7}  http://{LOOPBACK}:{port}/?token={token}"
+        for name, port in zip(("Dagster", "MLflow"), ports, strict=True)
+    ]
+    lines += [f"through the proxy  {address}" for address in addresses if address]
+    return [
+        *lines,
+        "the token opens both pages to whoever has it; --new-token makes another",
+        f"watching {project.recordings_folder}; Ctrl-C stops everything",
+        f"what the servers say is in {_log_folder(project)}",
+    ]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -69,22 +109,23 @@ def environment_of(project: Project) -> dict[str, str]:
         "DAGSTER_HOME": str(project.home),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": str(_SENSOR_TIMEOUT_S),
     }
 
 
-def commands_of(project: Project, port: int, mlflow_port: int) -> dict[str, list[str]]:
+def commands_of(
+    port: int, mlflow_port: int, address: str | None = None, mlflow_address: str | None = None
+) -> dict[str, list[str]]:
     """Return the command of each server, by its name."""
-    code = ["-m", "cellstorm_assets.definitions"]
     python = [sys.executable, "-m"]
     return {
         "dagster page": [
-            *python, "dagster_webserver", "--host", _LOOPBACK, "--port", str(port), *code
+            *python, "cellstorm_assets.page_dagster", str(port), *filter(None, [address])
         ],
-        "daemon": [*python, "dagster._daemon", "run", *code],
+        "daemon": [*python, "dagster._daemon", "run", "-m", "cellstorm_assets.definitions"],
         "mlflow page": [
-            *python, "mlflow", "server", "--backend-store-uri", project.mlflow_uri,
-            "--artifacts-destination", project.mlflow_artifacts.as_uri(),
-            "--host", _LOOPBACK, "--port", str(mlflow_port), "--workers", "1",
+            *python, "cellstorm_assets.page_mlflow", str(mlflow_port),
+            *filter(None, [mlflow_address]),
         ],
     }  # fmt: skip
 
@@ -93,7 +134,12 @@ class Server:
     """A process with a log file, asked to stop when closed, and made to when it does not."""
 
     def __init__(
-        self, name: str, command: list[str], environment: dict[str, str], project: Project
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        project: Project,
+        held: tuple[int, ...] = (),
     ) -> None:
         log = _log_folder(project) / f"{name.replace(' ', '-')}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +152,7 @@ class Server:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=held,
         )
 
     def is_running(self) -> bool:
@@ -113,14 +160,17 @@ class Server:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """Stop the process."""
+        """Stop the process, and whatever it started and left behind."""
         if self.is_running():
             self._process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGINT)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if sys.platform != "win32":
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        if self.is_running():
+            self._process.kill()
+        self._process.wait()
         self._log.close()
 
 
@@ -133,16 +183,7 @@ def _log_folder(project: Project) -> Path:
     return project.home / "server-logs"
 
 
-def _require_free(port: int) -> None:
-    """Raise when something already listens on a port of this machine."""
-    with socket.socket() as probe:
-        if probe.connect_ex((_LOOPBACK, port)) == 0:
-            raise SettingsError(
-                f"port {port} is taken by another program; choose one with --port or --mlflow-port"
-            )
-
-
-def _wait_until_up(server: Server, url: str) -> None:
+def _wait_until_up(server: Server, url: str, token: str) -> None:
     """Wait until a server answers.
 
     Raises
@@ -150,12 +191,13 @@ def _wait_until_up(server: Server, url: str) -> None:
     SettingsError
         When it ends or does not answer in time.
     """
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - loopback
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         if not server.is_running():
             raise SettingsError(f"the server of {url} ended while starting; {server.remedy}")
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
+            with urllib.request.urlopen(request, timeout=2):  # noqa: S310 - loopback
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(_POLL_S)

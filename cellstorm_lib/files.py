@@ -10,9 +10,10 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from cellstorm_lib.errors import ExportError
+from cellstorm_lib.errors import ExportError, SettingsError
 
 _BLOCK_BYTES = 1 << 20
+_LONGEST_PART_BYTES = 255
 
 
 @contextmanager
@@ -56,6 +57,28 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of a file that lies in a folder or below it, by a name someone wrote.
+
+    Raises
+    ------
+    SettingsError
+        When the name, or a link on the way, leads out of the folder.
+    """
+    folder = Path(folder)
+    try:
+        is_inside = (folder / name).resolve().is_relative_to(folder.resolve()) and all(
+            len(part.encode()) <= _LONGEST_PART_BYTES for part in Path(name).parts
+        )
+    except (ValueError, OSError, RuntimeError):  # a NUL in it, too long, links in a circle
+        is_inside = False
+    if not name or not is_inside:
+        raise SettingsError(
+            f"{name[:200]!r} must name a file in {folder}; put the file there, and give its name"
+        )
+    return folder / name
 
 
 def digest_of_file(path: Path) -> str:

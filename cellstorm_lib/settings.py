@@ -11,6 +11,7 @@ import yaml
 from cellstorm_lib.errors import SettingsError
 
 Settings = TypeVar("Settings")
+_MOST_BYTES = 1 << 20
 
 
 def read_settings(kind: type[Settings], path: Path) -> Settings:
@@ -23,16 +24,43 @@ def read_settings(kind: type[Settings], path: Path) -> Settings:
         the wrong type or out of range. The message names the file and the setting.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = plain_yaml(Path(path))
     except FileNotFoundError as error:
         raise SettingsError(f"{path} does not exist") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{path} cannot be read as YAML: {reason}") from error
     try:
         return settings_from(kind, {} if content is None else content)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
+
+
+def plain_yaml(path: Path) -> Any:
+    """Read a small YAML file of plain values, without aliases.
+
+    By aliases a few lines can stand for more than any memory holds.
+
+    Raises
+    ------
+    OSError, ValueError, RecursionError, yaml.YAMLError
+        When it cannot be read, is too large or too deep, or is no plain YAML.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES} bytes, which no settings are")
+    return yaml.load(content.decode("utf-8"), Loader=_PlainLoader)  # noqa: S506 - a safe loader
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """A safe loader that knows no aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse an alias; compose anything else."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read; write the value itself")
+        return super().compose_node(parent, index)
 
 
 def settings_from(kind: type[Settings], content: Any, *, where: str = "") -> Settings:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,13 @@ def served(home: Path) -> Iterator[str]:
         server.wait(_STOPPED_S)
 
 
+def let_in(page: Page, home: Path, address: str) -> None:
+    """Show a page the token of the project, as the address that `cellstorm ui` prints does."""
+    token = (home / "private" / "token").read_text(encoding="ascii").strip()
+    page.goto(f"{address}/?token={token}")
+    page.wait_for_url(lambda url: "token" not in url, timeout=60_000)
+
+
 def show_asset(page: Page, address: str, asset: str, partition: str) -> None:
     """Go to one partition of an asset and wait for its metadata."""
     page.goto(f"{address}/assets/{asset}?view=partitions&partition={partition}")
@@ -89,6 +97,8 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
         try:
             with urllib.request.urlopen(f"{address}/server_info", timeout=2):
                 return
+        except urllib.error.HTTPError:
+            return  # it asks for the token
         except OSError:
             time.sleep(0.3)
     raise RuntimeError(f"{address} does not answer; see server-logs in the project's folder")

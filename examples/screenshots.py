@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dagster as dg
-from browser import find_chromium, open_picture, opened_page, served, show_asset
+from browser import find_chromium, let_in, open_picture, opened_page, served, show_asset
 from calibration_series import write_series
 from playwright.sync_api import Page, sync_playwright
 
@@ -45,6 +45,7 @@ def main() -> None:
         fill(project)
         with served(home) as address, sync_playwright() as playwright:
             with opened_page(playwright, width_px=1500, height_px=800) as page:
+                let_in(page, home, address)
                 photograph_graph(page, address)
                 photograph_recording(page, address, project)
                 photograph_camera(page, address)

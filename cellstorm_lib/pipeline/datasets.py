@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.files import inside
 from cellstorm_lib.pairs.localized_settings import LocalizedPairsSettings
 from cellstorm_lib.pairs.mixture import MethodShares
 from cellstorm_lib.pairs.random_scenes import SceneRanges
@@ -127,7 +128,7 @@ def read_recipe(folder: Path, name: str) -> DatasetRecipe:
     SettingsError
         When it is missing or wrong; the message names the file.
     """
-    path = folder / f"{name}.yaml"
+    path = inside(folder, f"{name}.yaml")
     if not path.exists():
         raise SettingsError(
             f"the dataset {name} has no {path}; put its recipe back, or delete its partition"
@@ -146,4 +147,4 @@ def scene_of(recipe: DatasetRecipe, folder: Path) -> Scene:
     """Return the scene a recipe names."""
     if recipe.scene in preset_names():
         return read_preset(recipe.scene)
-    return read_scene(folder / recipe.scene)
+    return read_scene(inside(folder, recipe.scene))

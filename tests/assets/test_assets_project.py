@@ -1,5 +1,6 @@
 """Where a project keeps things, and the keys of its recordings."""
 
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cellstorm_assets.project import (
 )
 from cellstorm_lib.errors import ExportError, RecordingError, SettingsError
 from cellstorm_lib.pipeline.choice import RecordingChoice, read_choice, sidecar_of
+from cellstorm_lib.pipeline.datasets import DatasetRecipe, read_recipe, scene_of
 
 
 @pytest.fixture
@@ -115,6 +117,31 @@ def test_a_sidecar_with_a_wrong_entry_is_named(tmp_path: Path) -> None:
     sidecar_of(film).write_text("pixel_size_nm: 0\n")
     with pytest.raises(SettingsError, match="between 1 and 10000 nm, got 0"):
         read_choice(film)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (os.fsdecode(b"caf\xe9.mp4"), r"'caf\\udce9.mp4' is no Unicode text; rename it"),
+        ("a" * 251 + ".mp4", "no room for its sidecar; rename it to less than 241 bytes"),
+    ],
+)
+def test_names_that_cannot_be_used_are_said(project: Project, name: str, said: str) -> None:
+    path = project.recordings_folder / name
+    path.write_bytes(b"x")
+    with pytest.raises(RecordingError, match=said):
+        recording_of(project, recording_key(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["../out", "/etc/passwd", "a/../../b", "nul\0", "link/x", "x" * 5000]
+)
+def test_names_in_recipes_lead_nowhere_else(project: Project, tmp_path: Path, name: str) -> None:
+    (project.datasets_folder / "link").symlink_to(tmp_path)
+    with pytest.raises(SettingsError, match="must name a file in"):
+        scene_of(DatasetRecipe(scene=name), project.datasets_folder)
+    with pytest.raises(SettingsError, match="must name a file in"):
+        read_recipe(project.datasets_folder, name)
 
 
 def test_hidden_files_and_sidecars_are_not_recordings(project: Project) -> None:

@@ -73,6 +73,7 @@ def opened(home: Path) -> Iterator[Opened]:
         browser.opened_page(playwright, width_px=1400, height_px=1000) as page,
     ):
         page.on("request", lambda request: asked.append(request.url))
+        browser.let_in(page, home, address)
         yield Opened(page=page, address=address, home=home, asked=asked)
 
 
