@@ -13,7 +13,7 @@ import yaml
 
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
-from cellstorm_lib.settings import settings_from
+from cellstorm_lib.settings import plain_yaml, settings_from
 from cellstorm_lib.simulate.codec import CodecSettings
 from cellstorm_lib.simulate.exposure import CameraSettings
 from cellstorm_lib.simulate.ranges import about
@@ -80,8 +80,8 @@ def read_camera(name: str | Path, *, folder: Path | None = None) -> PhoneSetting
             f"{', '.join(sorted(presets))}"
         )
     try:
-        return _phone_from(yaml.safe_load(path.read_text(encoding="utf-8")), path.parent)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return _phone_from(plain_yaml(path), path.parent)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{path} cannot be read as YAML: {reason}") from error
     except SettingsError as error:

@@ -11,7 +11,7 @@ import yaml
 
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
-from cellstorm_lib.settings import settings_from
+from cellstorm_lib.settings import plain_yaml, settings_from
 from cellstorm_lib.simulate.background import BackgroundSettings
 from cellstorm_lib.simulate.blinking import BlinkingSettings, blinking_from
 from cellstorm_lib.simulate.cameras import camera_from, refuse_codec_of_raw_frames
@@ -158,12 +158,12 @@ def read_scene(path: Path) -> Scene:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = plain_yaml(path)
     except FileNotFoundError as error:
         raise SettingsError(
             f"{path} does not exist; give a scene file or one of {', '.join(preset_names())}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
