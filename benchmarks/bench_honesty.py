@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from scipy.spatial import cKDTree
 
 from cellstorm_lib.camera import read_calibration
@@ -27,6 +29,7 @@ from cellstorm_lib.simulate.scene import FieldSettings, Scene
 from cellstorm_lib.tables import Emitters, read_emitters
 from cellstorm_lib.video.read import open_recording
 
+TICKS_NM = (3, 5, 10, 20, 50, 100)
 PIXEL_NM, ALONE_PX, LEAST_PHOTONS = 100.0, 8.0, 30.0
 CODECS = {
     "lossless": CodecSettings(bits_per_px=None, qp=0),
@@ -72,7 +75,7 @@ def alone(truth: Emitters) -> npt.NDArray[np.bool_]:
 
 
 def judged(codec: CodecSettings) -> Iterator[tuple[npt.NDArray[np.float64], ...]]:
-    """Yield errors / claimed and / bound, photons / true and uncorrected, shares of false spots."""
+    """Yield of each film what `main` prints, and the claimed errors and bounds themselves, nm."""
     for number, (photons, background) in enumerate(LIGHT):
         with tempfile.TemporaryDirectory() as folder:
             made = film_scene(scene_of(codec, photons, background, 70 + number), Path(folder))
@@ -99,7 +102,7 @@ def judged(codec: CodecSettings) -> Iterator[tuple[npt.NDArray[np.float64], ...]
         yield (
             error / claimed, error / bound, light,
             light / spots.column("photon_correction")[rows],
-            np.array([claimed_share, true_share]),
+            np.array([claimed_share, true_share]), claimed, bound,
         )  # fmt: skip
 
 
@@ -108,14 +111,44 @@ def middle(values: npt.NDArray[np.float64]) -> float:
     return float(np.median(np.abs(values)) / 0.6745)
 
 
+def draw(found: dict[str, list[tuple[npt.NDArray[np.float64], ...]]], path: Path) -> None:
+    """Draw the true error of spots against what was claimed of them, and against the bound."""
+    figure = Figure(figsize=(9.0, 4.4), layout="constrained")
+    for ax, ratio, scale, title in zip(
+        figure.subplots(1, 2, sharey=True), (0, 1), (5, 6),
+        ("claimed uncertainty", "Cramér-Rao bound, what others claim"), strict=True,
+    ):  # fmt: skip
+        for name, films in found.items():
+            stated = np.concatenate([film[scale].ravel() for film in films])
+            error = stated * np.concatenate([film[ratio].ravel() for film in films])
+            order = np.array_split(np.argsort(stated), 8)
+            points = [
+                (np.sqrt(np.mean(stated[part] ** 2)), np.sqrt(np.mean(error[part] ** 2)))
+                for part in order
+            ]
+            ax.plot(*np.transpose(points), "o-", markersize=3.5, linewidth=1, label=name)
+        ax.plot((2, 100), (2, 100), color="black", linewidth=1, linestyle=":")
+        ax.set(xscale="log", yscale="log", xlim=(3.5, 70), ylim=(3.5, 100), title=title)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(FixedLocator(TICKS_NM))
+            axis.set_major_formatter(ScalarFormatter())
+            axis.set_minor_locator(NullLocator())
+        ax.set_xlabel("stated, nm (root mean square of an eighth of the spots)")
+    figure.axes[0].set_ylabel("true error, nm (root mean square)")
+    figure.axes[0].legend(fontsize=8, frameon=False)
+    figure.savefig(path, dpi=110)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--codecs", nargs="*", default=list(CODECS))
+    parser.add_argument("--picture", type=Path, help="draw true against claimed errors")
     arguments = parser.parse_args()
+    found = {}
     print("codec | error / claimed: RMS, middle half | error / bound: RMS, middle half | photons "
           "/ true: corrected, fitted | false share: claimed, true | of single films")  # fmt: skip
     for name in arguments.codecs:
-        films = list(judged(CODECS[name]))
+        films = found[name] = list(judged(CODECS[name]))
         claimed, bound, light, fitted = (
             np.concatenate([film[part] for film in films]) for part in range(4)
         )
@@ -125,6 +158,8 @@ def main() -> None:
               f"{np.sqrt(np.mean(bound**2)):.2f}, {middle(bound):.2f} | {np.median(light):.3f}, "
               f"{np.median(fitted):.3f} | {share[0]:.3f}, {share[1]:.3f} | {single}",
               flush=True)  # fmt: skip
+    if arguments.picture:
+        draw(found, arguments.picture)
 
 
 if __name__ == "__main__":
