@@ -91,7 +91,8 @@ def version_rows(result: RecordingResult) -> tuple[Row, ...]:
 
 def provenance_rows(provenance: Mapping[str, object]) -> tuple[Row, ...]:
     """Return what the table of localizations says of its own origin."""
-    return rows_of({name: value for name, value in provenance.items() if name != "calibration"})
+    elsewhere = {"calibration", "lineage"}  # the page has sections of their own for them
+    return rows_of({name: value for name, value in provenance.items() if name not in elsewhere})
 
 
 def command_line(result: RecordingResult) -> str:

@@ -20,7 +20,7 @@ from cellstorm_lib.report.fidelity_figures import (
 )
 from cellstorm_lib.report.page import filled
 from cellstorm_lib.report.rows import rounded_text
-from cellstorm_lib.report.sections import Drawing, drawing
+from cellstorm_lib.report.sections import drawing
 from cellstorm_lib.report.shots import Shot
 
 __all__ = ["fidelity_figure", "fidelity_page"]
@@ -122,7 +122,7 @@ def _line(row: FidelityRow, before: FidelityRow | None) -> _Line:
     )
 
 
-def _drawings(report: FidelityReport) -> dict[str, Drawing]:
+def _drawings(report: FidelityReport) -> dict[str, Any]:
     """Return the figures of the page."""
     return {
         "overview": drawing(

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -24,7 +25,13 @@ from cellstorm_lib.report.facts import (
 from cellstorm_lib.report.headline import headline_of, recommended_first
 from cellstorm_lib.report.rows import rows_of
 from cellstorm_lib.report.sections import Drawing, branch_section, drawing
+from cellstorm_lib.report.shots import pictures_of
 from cellstorm_lib.report.verdict import verdict_section
+from cellstorm_lib.report.viewer import viewer_of
+
+#: Our own scripts: of every page, and of the page with the viewer.
+_PAGE_SCRIPT = ("page.js",)
+_VIEWER_SCRIPTS = ("points.js", "profile.js", "profile_form.js", "viewer.js")
 
 
 def recording_page(result: RecordingResult) -> str:
@@ -42,10 +49,14 @@ def recording_page(result: RecordingResult) -> str:
         HTML with its pictures, figures, style and script inside; nothing is loaded from anywhere.
         The same result always gives the same page.
     """
+    viewer = viewer_of(result)
     return filled(
         "recording.html",
+        scripts=() if viewer is None else (_library(), _script(*_VIEWER_SCRIPTS)),
         title=result.facts.name,
         headline=headline_of(result),
+        viewer=viewer,
+        pictures=pictures_of(result),
         branches=[branch_section(result, branch) for branch in recommended_first(result)],
         verdict=verdict_section(result),
         recording=recording_rows(result),
@@ -59,6 +70,7 @@ def recording_page(result: RecordingResult) -> str:
         calibration_text=calibration_text(result.calibration),
         settings=rows_of(result.settings),
         versions=version_rows(result),
+        made_from=rows_of(result.records.get("recording_report", {})),
         provenance={
             name: provenance_rows(branch.localizations.provenance)
             for name, branch in result.branches.items()
@@ -67,21 +79,40 @@ def recording_page(result: RecordingResult) -> str:
     )
 
 
-def filled(template: str, **content: object) -> str:
-    """Return a template of this folder filled with content, every text in it escaped."""
-    script = _packaged("slider.js").strip()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+def filled(template: str, *, scripts: Sequence[str] = (), **content: object) -> str:
+    """Return a template of this folder filled with content, every text in it escaped.
+
+    Scripts, those given and the one of every page, are allowed by their digests; all else that
+    could run or load anything is forbidden to the page.
+    """
+    scripts = (*scripts, _script(*_PAGE_SCRIPT))
     return (
         _environment()
         .get_template(template)
         .render(
             style=Markup(_packaged("style.css")),  # noqa: S704  (our own file)
-            script=Markup(script),  # noqa: S704  (our own file)
-            script_digest=digest,
+            scripts=[Markup(script) for script in scripts],  # noqa: S704  (our own files)
+            script_digests=[_digest(script) for script in scripts],
             version=__version__,
             **content,
         )
     )
+
+
+def _script(*names: str) -> str:
+    """Return scripts of this folder as one."""
+    return "\n".join(['"use strict";', *(_packaged(name).strip() for name in names)])
+
+
+def _library() -> str:
+    """Return the viewer library below its licence, without the address of its source map."""
+    library, _, _ = _packaged("vendor/openseadragon.min.js").partition("//# sourceMappingURL")
+    return f"/*\n{_packaged('vendor/openseadragon.LICENSE.txt').strip()}\n*/\n{library.strip()}"
+
+
+def _digest(script: str) -> str:
+    """Return a script's SHA-256 as a content security policy names it."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def _environment() -> Environment:

@@ -31,6 +31,7 @@ _WRITING_COUNT = 16
 #: Pictures narrower or lower than this are enlarged by a whole factor, to hold the writing.
 _SMALLEST_PX = 160
 _PREVIEW_BYTES = 60_000
+_WEBP_QUALITY = 85
 _OVERVIEW_SIGMA_PX = 0.8
 #: Rows coloured at a time, to bound the memory for large images.
 _BLOCK_ROWS = 512
@@ -135,6 +136,22 @@ class Picture:
         color_count : int
             Steps of the colour map, up to 240; fewer make a smaller file.
         """
+        image = self.coloured(with_scale=with_scale, marks=marks, color_count=color_count)
+        facts = PngInfo()
+        facts.add_text("pixel_nm", f"{self.pixel_nm:.6g}")
+        buffer = io.BytesIO()
+        dots_per_inch = 0.0254e9 / max(self.pixel_nm, 0.25)  # what the format can hold
+        image.save(buffer, "PNG", optimize=True, pnginfo=facts, dpi=(dots_per_inch, dots_per_inch))
+        return buffer.getvalue()
+
+    def webp(self, *, marks: Sequence[Region] = ()) -> bytes:
+        """Return the picture as WebP with its scale bar; smaller than PNG where it is full."""
+        return webp_bytes(self.coloured(with_scale=True, marks=marks), quality=_WEBP_QUALITY)
+
+    def coloured(
+        self, *, with_scale: bool = False, marks: Sequence[Region] = (), color_count: int = 240
+    ) -> Image.Image:
+        """Return the picture in its colours, with a palette; parameters as in `png`."""
         index = self._colour_index(color_count)
         if with_scale or marks:
             covered, white = writing_over(
@@ -143,12 +160,7 @@ class Picture:
             index[covered] = _MAP_COUNT + np.rint(white[covered] * (_WRITING_COUNT - 1))
         image = Image.fromarray(index)
         image.putpalette(_palette(self.colours))
-        facts = PngInfo()
-        facts.add_text("pixel_nm", f"{self.pixel_nm:.6g}")
-        buffer = io.BytesIO()
-        dots_per_inch = 0.0254e9 / max(self.pixel_nm, 0.25)  # what the format can hold
-        image.save(buffer, "PNG", optimize=True, pnginfo=facts, dpi=(dots_per_inch, dots_per_inch))
-        return buffer.getvalue()
+        return image
 
     def _colour_index(self, color_count: int) -> npt.NDArray[np.uint8]:
         """Return the colour number of every pixel, (Y, X), below `_MAP_COUNT`."""
@@ -196,6 +208,13 @@ def preview_png(image: RenderedImage | Picture, *, max_px: int = 400) -> bytes:
         if len(content) < _PREVIEW_BYTES:
             break
     return content
+
+
+def webp_bytes(image: Image.Image, *, quality: int) -> bytes:
+    """Return an image as WebP, with a loss; `quality` up to 100."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "WEBP", quality=quality)
+    return buffer.getvalue()
 
 
 def _as_picture(image: RenderedImage | Picture) -> Picture:

@@ -21,7 +21,6 @@ from cellstorm_lib.report.headline import first_frc, resolution_text
 from cellstorm_lib.report.quality import quality_figures, quality_rows
 from cellstorm_lib.report.resolution import frc_figure, has_curve
 from cellstorm_lib.report.rows import Row, number_text, rows_of, value_text, words
-from cellstorm_lib.report.shots import Pictures, pictures_of
 
 _VERDICTS = {
     True: ("passed", "✓"),
@@ -74,7 +73,6 @@ class BranchSection:
     """Everything a page shows of one branch."""
 
     name: str
-    pictures: Pictures
     frc: Drawing
     splits: tuple[SplitRow, ...]
     checks: tuple[CheckRow, ...]
@@ -95,7 +93,6 @@ def branch_section(result: RecordingResult, branch: BranchResult) -> BranchSecti
     """Return what the page shows of one branch; whatever is missing says why."""
     return BranchSection(
         name=branch.name,
-        pictures=pictures_of(result, branch),
         frc=_frc(branch),
         splits=tuple(_split_row(name, report) for name, report in branch.frc.items()),
         checks=tuple(_check_row(check) for check in branch.checks),

@@ -1,5 +1,8 @@
+import base64
+import hashlib
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,12 +38,38 @@ def html(result):
 
 def test_page_is_whole_and_loads_nothing(html, parsed):
     page = parsed(html)
-    assert all(address.startswith("data:image/png;base64,") for address in page.loaded)
+    assert all(address.startswith("data:image/") for address in page.loaded)
     assert "default-src 'none'" in html
-    assert not re.findall(r"url\((?!#)|@import|src=\"http|<link", html)
+    own = re.sub(r"<script>/\*\nCopyright.*?</script>", "", html, flags=re.DOTALL)
+    assert len(own) < len(html) - 300_000, "the viewer library is inside"
+    assert not re.findall(
+        r"url\((?!#)|@import|src=\"http|<link|sourceMappingURL|https?:(?!//doi|//www.w3.org/2000/svg)",
+        own,
+    )
     assert len(page.ids) == len(set(page.ids))
     assert {link for link in page.links if link.startswith("#")} <= {f"#{one}" for one in page.ids}
     assert len(html) < 6e6
+
+
+def test_page_allows_its_own_scripts_by_their_digests_and_nothing_else(html):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digests = [
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts
+    ]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    assert policy == (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+        f"style-src 'unsafe-inline'; script-src {allowed}"
+    )
+
+
+def test_page_holds_the_licence_of_the_viewer_library(html):
+    assert "Redistributions in binary form must reproduce the above copyright" in html
+    assert "viewer: OpenSeadragon, BSD-3-Clause" in html
+    version = re.search(r"//! openseadragon ([\d.]+)", html)[1]
+    notice = (Path(__file__).parents[3] / "NOTICE").read_text(encoding="utf-8")
+    assert f"OpenSeadragon {version} (BSD-3-Clause)" in notice
 
 
 def test_page_shows_pictures_and_figures(html, parsed):
@@ -52,7 +81,7 @@ def test_page_shows_pictures_and_figures(html, parsed):
     assert page.count("img") == 2 + 2 * regions
     assert page.count("input", type="range") == 1
     sizes = {(a["width"], a["height"]) for tag, a in page.tags if tag == "img"}
-    assert sizes == {("1200", "1200"), ("360", "360")}
+    assert sizes == {("1000", "1000"), ("360", "360")}
 
 
 def test_every_picture_and_figure_can_be_heard(html, parsed):
@@ -98,7 +127,7 @@ def test_text_from_files_stays_text(result, parsed, frc_report):
     page = parsed(recording_page(result))
     assert page.text.count(nasty) >= 8
     assert page.count("img", src="x") == 0
-    assert page.count("script") == 1
+    assert page.count("script") == 4
     assert page.count("em") == 0
     assert "49" not in page.text.partition("onerror")[2][:20]
 
@@ -174,6 +203,37 @@ def test_missing_pieces_are_named(result, parsed):
         "The settings were not recorded.",
     ):
         assert sentence in text
+
+
+def test_branches_are_shown_beside_the_widefield_in_the_same_regions(result, parsed):
+    raw = result.branches["raw"]
+    fewer = raw.localizations.take(np.arange(0, len(raw.localizations), 7))
+    both = {"raw": raw, "denoised": replace(raw, name="denoised", localizations=fewer)}
+    page = parsed(recording_page(replace(result, branches=both)))
+    names = [a["alt"] for tag, a in page.tags if tag == "img"]
+    kinds = ["widefield", "super-resolution, raw", "super-resolution, denoised"]
+    assert names[:3] == [f"{kind.capitalize()} image" for kind in kinds]
+    assert names[3:6] == [f"Region 1, 1 µm wide: {kind}" for kind in kinds]
+    assert len(names) % 3 == 0
+
+
+def test_a_branch_without_localizations_is_named(result, parsed):
+    raw = result.branches["raw"]
+    none = replace(raw, name="denoised", localizations=raw.localizations.take(np.arange(0)))
+    page = parsed(recording_page(replace(result, branches={"raw": raw, "denoised": none})))
+    assert (
+        "There is no super-resolution image of the denoised branch: no localization was left to "
+        "draw." in page.text
+    )
+
+
+def test_what_results_were_made_from_is_told(result, html, parsed):
+    records = {"recording_report": {"film": "ab12", "settings.localize": "cd34"}}
+    page = parsed(recording_page(replace(result, records=records)))
+    assert "What all of this was made from" in page.text
+    assert "ab12" in page.text
+    assert "cd34" in page.text
+    assert "made from: digests" not in parsed(html).text
 
 
 def test_a_recording_without_branches_says_so(result, parsed):

@@ -56,7 +56,7 @@ def test_page_gives_the_verdict_its_evidence_and_cut_outs(judged, parsed):
     assert "the network is <champion>" in page.text
     assert "There are no spots that only the denoised branch has." in page.text
     assert "8 spots that only the raw branch has, in raw frames above" in html
-    assert all(address.startswith("data:image/png;base64,") for address in page.loaded)
+    assert all(address.startswith("data:image/") for address in page.loaded)
 
 
 def test_page_of_one_branch_says_nothing_of_it(result, parsed):
@@ -70,6 +70,16 @@ def test_headline_speaks_of_the_branch_to_use(judged):
         assert headline_of(told).sentence.startswith(f"Shown is the {use} branch. ")
     open_ = replace(judged, verdict=replace(judged.verdict, use="cannot tell"))
     assert headline_of(open_).sentence.startswith("Shown is the raw branch. ")
+
+
+def test_cut_outs_have_a_scale_bar_of_the_length_that_is_told(judged):
+    figure = strips_figure(strips("raw", 3), pixel_size_nm=100.0)
+    bars = [bar for ax in figure.axes for bar in ax.collections]
+    assert len(bars) == 2, "in the last cut-out of each row"
+    (start, end) = bars[0].get_segments()[0]
+    told = verdict_section(judged).strips[0].caption
+    assert told.endswith("The bar is 500 nm long.")
+    assert end[0] - start[0] == pytest.approx(500 / 100.0)
 
 
 def test_cut_outs_of_a_branch_are_drawn_for_any_number_of_spots():
