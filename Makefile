@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format bench screenshots audit docs clean
+.PHONY: install demo test check format bench screenshots audit docs chaos fuzz soak reproduce clean
 
 install: $(STAMP)
 
@@ -35,6 +35,20 @@ format: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# Kills, full disks and power cuts; damaged files for every reader; hundreds of recordings.
+chaos: install
+	$(BIN)/python tests/chaos/chaos_run.py
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz.fuzz_run --minutes 30 --keep build/fuzz
+
+reproduce: install
+	$(BIN)/cellstorm reproduce --out build/paper.html
+
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo the documentation is in build/docs/index.html
 
 screenshots: install
 	$(BIN)/python examples/screenshots.py

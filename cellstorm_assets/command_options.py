@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def given_camera(
     if camera is not None:
         if any(number is not None for number in numbers):
             raise CalibrationError("give --camera or the camera's numbers, not both")
-        return find_project().cameras.camera(camera)
+        return find_project().cameras.camera_or_file(camera)
     if all(number is None for number in numbers):
         return None
     if offset_adu is None or gain_e_per_adu is None:
@@ -109,6 +110,7 @@ def parsed_range(text: str | None) -> tuple[int | None, int | None] | None:
 
 def tell(lines: Mapping[str, str], figures: Mapping[str, Any], *, wants_json: bool) -> None:
     """Print figures for people, one a line, and as one JSON object last when asked to."""
+    STEPS.finish()
     width = max(map(len, lines), default=0)
     for name, value in lines.items():
         click.echo(f"{name:<{width}}  {value}")
@@ -117,22 +119,60 @@ def tell(lines: Mapping[str, str], figures: Mapping[str, Any], *, wants_json: bo
 
 
 def announced(unit: str = "frames") -> Announce:
-    """Return what shows a progress bar per step on a terminal, and nothing in a pipe."""
-    bars: list[tqdm] = []
+    """Return what shows each step on a terminal, and nothing in a pipe.
+
+    A step that tells its progress gets a bar with the time that is left, the others the time they
+    have taken so far. Steps of less than a second show nothing.
+    """
 
     def announce(step: str) -> Progress:
-        for bar in bars:
-            bar.close()
-        bars.clear()
-        bar = tqdm(desc=step, unit=f" {unit}", disable=None, file=sys.stderr, leave=False)
-        bars.append(bar)
+        return STEPS.begin(step, unit)
+
+    return announce
+
+
+class ShownStep:
+    """The step that runs now, at the bottom of the terminal."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._is_over = threading.Event()
+
+    def begin(self, step: str, unit: str) -> Progress:
+        """Show another step; return where its progress goes."""
+        self.finish()
+        bar = tqdm(
+            desc=step, unit=f" {unit}", disable=None, file=sys.stderr, leave=False, delay=1.0,
+            bar_format=_WITHOUT_END,
+        )  # fmt: skip
+        self._bar, self._is_over = bar, threading.Event()
+        if not bar.disable:
+            threading.Thread(target=_tick, args=(bar, self._is_over), daemon=True).start()
 
         def progress(done: int, total: int) -> None:
-            bar.total = total
+            bar.total, bar.bar_format = total, None
             bar.update(done - bar.n)
-            if done >= total:
-                bar.close()
+            if done >= total and self._bar is bar:
+                self.finish()
 
         return progress
 
-    return announce
+    def finish(self) -> None:
+        """Take the step off the terminal."""
+        self._is_over.set()
+        if self._bar is not None:
+            self._bar.clear()
+            self._bar.close()
+            self._bar = None
+
+
+def _tick(bar: tqdm, is_over: threading.Event) -> None:
+    """Show the time that passes, while a step does not tell its progress."""
+    while not is_over.wait(1.0):
+        with bar.get_lock():
+            if not is_over.is_set():
+                bar.refresh(nolock=True)
+
+
+_WITHOUT_END = "{desc}: {elapsed} so far"
+STEPS = ShownStep()

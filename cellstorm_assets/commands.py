@@ -10,11 +10,15 @@ from cellstorm_assets import (
     commands_denoise,
     commands_depth,
     commands_frames,
+    commands_lineage,
+    commands_paper,
     commands_project,
     commands_quality,
     commands_tables,
     commands_train,
 )
+from cellstorm_assets.command_guide import GUIDE, GuidedGroup
+from cellstorm_assets.command_options import STEPS
 from cellstorm_lib import __version__
 from cellstorm_lib.errors import CellstormError
 
@@ -22,14 +26,21 @@ _BAD_INPUT = 2
 _FAILURE = 1
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=GuidedGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="cellstorm")
-def cellstorm() -> None:
+@click.pass_context
+def cellstorm(ctx: click.Context) -> None:
     """From a smartphone video of blinking molecules to a super-resolution image.
 
     Start with `cellstorm demo`, or with a recording of your own:
     `cellstorm process VIDEO --pixel-size-nm 80 --out RESULT`.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(GUIDE)
 
 
 for group in (
@@ -38,6 +49,8 @@ for group in (
     commands_denoise,
     commands_depth,
     commands_frames,
+    commands_lineage,
+    commands_paper,
     commands_tables,
     commands_quality,
     commands_train,
@@ -56,9 +69,6 @@ def main(arguments: list[str] | None = None) -> None:
         code = cellstorm.main(args=arguments, prog_name="cellstorm", standalone_mode=False)
     except CellstormError as error:
         _leave(str(error), _BAD_INPUT)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(0)
     except click.UsageError as error:
         hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         _leave(f"{error.format_message()}{hint}", _BAD_INPUT)
@@ -74,5 +84,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _leave(sentence: str, code: int) -> None:
     """Say one sentence on standard error and end."""
+    STEPS.finish()
     click.echo("cellstorm: " + " ".join(sentence.split()), err=True)
     sys.exit(code)

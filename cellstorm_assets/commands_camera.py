@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cellstorm_assets.command_options import PATH, as_json, tell
+from cellstorm_assets.command_options import PATH, announced, as_json, tell
 from cellstorm_lib.errors import SettingsError
 
 _MEASURED = (
@@ -102,7 +102,11 @@ def calibrate(
     if out.suffix.lower() != ".json":
         raise SettingsError(f"--out must end in .json, as CAL.json, got {out.name}")
     measured = calibrate_camera(
-        bright, dark, name=name or out.stem, settings=PhotonTransferSettings(wants_maps=maps)
+        bright,
+        dark,
+        name=name or out.stem,
+        settings=PhotonTransferSettings(wants_maps=maps),
+        progress=announced("series")("calibrate"),
     )
     calibration = measured.calibration
     if flat:
@@ -141,7 +145,6 @@ def fit_camera(clip: Path, out: Path, *, name: str | None, wants_json: bool) -> 
     Writes CAMERA.yaml, for the `camera:` of a scene, and a page that sets both clips side by
     side, judged on frames that were not used for fitting. It is no calibration.
     """
-    from cellstorm_assets.command_options import announced
     from cellstorm_lib.files import written_whole
     from cellstorm_lib.pipeline.fit_camera import fit_camera as fit
     from cellstorm_lib.report.fidelity import fidelity_page

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cellstorm_assets.command_options import PATH, as_json, pixel_size, tell
+from cellstorm_assets.command_options import PATH, announced, as_json, pixel_size, tell
 from cellstorm_lib.export.formats import read_table
 from cellstorm_lib.pipeline.quality import Quality
 
@@ -34,6 +34,7 @@ def quality(
 
     localizations = read_table(table, pixel_size_nm=pixel_size_nm)
     image, image_pixel_nm = (None, None) if widefield is None else read_image(widefield)
+    announced()("quality")
     measured = quality_of_table(localizations, widefield=image, widefield_pixel_nm=image_pixel_nm)
     tell(
         {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cellstorm_assets.command_options import PATH, as_json, out_file, pixel_size, tell
+from cellstorm_assets.command_options import PATH, announced, as_json, out_file, pixel_size, tell
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.export.formats import read_table, read_truth, require_ending, write_table
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -49,6 +49,7 @@ def drift(
     from cellstorm_lib.refine.drift import apply_drift, estimate_drift
 
     localizations = in_and_out(table, out, pixel_size_nm)
+    announced()("drift")
     found = estimate_drift(localizations, PipelineSettings().drift)
     still = apply_drift(localizations, found)
     if leave_out_fiducials and "is_fiducial" in still:
@@ -250,10 +251,16 @@ def frc(
         localizations = linked(localizations, settings.merge)
     wanted = replace(settings.frc, split=split, render_pixel_nm=render_pixel_nm)  # type: ignore[arg-type]
     planes = (
-        measure_frc_planes(localizations, thickness_nm=planes_nm, settings=wanted)
+        measure_frc_planes(
+            localizations,
+            thickness_nm=planes_nm,
+            settings=wanted,
+            progress=announced("slices")("resolution of slices"),
+        )
         if planes_nm is not None
         else ()
     )
+    announced()("resolution")
     report = measure_frc(localizations, wanted)
     tell(
         {

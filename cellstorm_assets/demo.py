@@ -39,6 +39,7 @@ def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
     key = recording_key(movie)
     click.echo(f"materializing the recordings group for {key}", err=True)
     os.environ.setdefault("DAGSTER_HOME", str(project.home))
+    announce("process on Dagster")
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("recording", [key])
         run = (

@@ -1,6 +1,6 @@
 """A camera measured from files: series opened, the codec asked, photon transfer and flat field."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ def calibrate_camera(
     *,
     name: str,
     settings: PhotonTransferSettings | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> PhotonTransfer:
     """Measure a camera by photon transfer from bright and dark series.
 
@@ -34,6 +35,8 @@ def calibrate_camera(
         What to call the camera.
     settings : PhotonTransferSettings, optional
         How it is measured.
+    progress : callable, optional
+        Called with the series read and all series.
 
     Raises
     ------
@@ -52,6 +55,7 @@ def calibrate_camera(
         name=name,
         settings=settings or PhotonTransferSettings(),
         key_frame_qp=key_frame_qp,
+        progress=progress,
     )
 
 
