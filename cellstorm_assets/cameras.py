@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import dagster as dg
 
-from cellstorm_assets.metadata import as_metadata, picture, said_plainly, table
+from cellstorm_assets.metadata import as_metadata, bullets, picture, said_plainly, table
 from cellstorm_assets.partitions import CAMERAS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.calibrate.dark_stability import DarkStability, measure_dark_stability
@@ -197,7 +197,7 @@ def _numbers(
         shown["colour planes"] = table(planes.headings, planes.rows)
     if calibration.transfer is not None:
         shown["photon transfer curve"] = _curve_picture(calibration)
-    shown["remarks"] = dg.MetadataValue.md("\n".join(f"* {remark}" for remark in remarks) or "none")
+    shown["remarks"] = bullets(remarks)
     return {**shown, **as_metadata(replace(calibration, planes={}, transfer=None, intervals={}))}
 
 

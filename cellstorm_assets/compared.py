@@ -46,7 +46,7 @@ def _processed(
         result = process_recording(
             open_recording(file),
             Path(folder),
-            camera=project.cameras.camera(camera) if camera else None,
+            camera=project.cameras.camera_or_file(camera) if camera else None,
             pixel_size_nm=pixel_size_nm,
             settings=settings,
             announce=announce,

@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from cellstorm_lib.errors import ExportError, RecordingError
-from cellstorm_lib.files import digest_of_file, written_whole
+from cellstorm_lib.files import digest_of_file, is_inside, written_whole
 from cellstorm_lib.pipeline.cameras import CameraShelf
 from cellstorm_lib.pipeline.choice import RecordingChoice, sidecar_of, write_choice
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -175,6 +175,7 @@ def recording_of(project: Project, key: str) -> Path:
         path
         for path in project.recording_files()
         if partition_key(path.name, "0" * _HASH_LENGTH).rpartition("-")[0] == slug
+        and is_inside(path.parent, path.name)
     ]
     for path in candidates:
         if recording_key(path) == key:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cellstorm_assets.project import Project, partition_key
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.files import digest_of, digest_of_file
+from cellstorm_lib.files import digest_of, digest_of_file, is_inside
 from cellstorm_lib.pipeline.choice import sidecar_of
 from cellstorm_lib.settings import settings_from
 
@@ -149,7 +149,7 @@ def watch(project: Project, before: Watch, *, most_bytes: int = MOST_BYTES) -> W
 def _looked_at(path: Path, before: WatchedFile | None) -> WatchedFile:
     """Return what is known of a file; its content when it looks as it did."""
     look, beside = _look(path), _beside(path)
-    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+    if not is_inside(path.parent, path.name):
         remark = (
             f"{path.name} is a link out of the folder, which is not followed; put the file itself "
             "there"

@@ -9,10 +9,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from cellstorm_lib.errors import CalibrationError
+from cellstorm_lib.errors import CalibrationError, refusing
 from cellstorm_lib.files import digest_of, written_whole
 from cellstorm_lib.pixel_maps import PixelMaps, read_pixel_maps, write_pixel_maps
 from cellstorm_lib.recording import Roi
+from cellstorm_lib.settings import plain_json
+
+_MAKE_ONE = "make one with `cellstorm calibrate`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,21 +207,17 @@ def read_calibration(path: Path) -> CameraCalibration:
     CalibrationError
         When the file is missing, is not JSON, or lacks or misspells a number.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CalibrationError(f"{path} does not exist; give a CAL.json or a preset") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CalibrationError(
-            f"{path} is not a calibration: {error}; make one with `cellstorm calibrate`"
-        ) from error
+    if not Path(path).exists():
+        raise CalibrationError(f"{path} does not exist; give a CAL.json or a preset")
+    with refusing(CalibrationError, path, "is not a calibration", _MAKE_ONE):
+        content = plain_json(Path(path))
     if not isinstance(content, dict):
-        raise CalibrationError(f"{path} holds no calibration; make one with `cellstorm calibrate`")
+        raise CalibrationError(f"{path} holds no calibration; {_MAKE_ONE}")
     known = {entry.name for entry in fields(CameraCalibration)}
     unknown = sorted(set(content) - known)
     if unknown:
         raise CalibrationError(f"{path} has unknown entries {unknown}; known are {sorted(known)}")
-    try:
+    with refusing(CalibrationError, path, "is not a calibration", _MAKE_ONE):
         content["intervals"] = {
             str(name): (float(low), float(high))
             for name, (low, high) in dict(content.get("intervals", {})).items()
@@ -229,8 +228,6 @@ def read_calibration(path: Path) -> CameraCalibration:
         if content.get("maps") is not None:
             content["maps"] = read_pixel_maps(content["maps"], Path(path))
         return CameraCalibration(**content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CalibrationError(f"{path} is not a calibration: {error}") from error
 
 
 def write_calibration(calibration: CameraCalibration, path: Path) -> None:

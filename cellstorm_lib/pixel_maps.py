@@ -1,6 +1,8 @@
 """What is known of each pixel of a camera: offset, noise, gain, and how much light reaches it."""
 
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -10,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from cellstorm_lib.errors import CalibrationError
-from cellstorm_lib.files import written_whole
+from cellstorm_lib.errors import CalibrationError, is_no_plain_file, refusing
+from cellstorm_lib.files import is_plain_name, written_whole
 from cellstorm_lib.recording import Roi
 
 Map = npt.NDArray[np.float32]
+
+_MOST_PIXELS = 1 << 28
+_ALWAYS_BELIEVED_PIECES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,8 +145,12 @@ def read_pixel_maps(entries: Mapping[str, Any], beside: Path) -> PixelMaps:
             raise CalibrationError(
                 f"{beside} names an unknown map {name!r}; known: {sorted(known)}"
             )
-        path = beside.with_name(Path(str(entry["file"])).name)
-        maps[name] = read_map(path)
+        if not is_plain_name(str(entry["file"])):
+            raise CalibrationError(
+                f"{beside} names the map {entry['file']!r}, but a map lies beside it; put it "
+                "there, and give its name alone"
+            )
+        maps[name] = read_map(beside.with_name(entry["file"]))
     found = PixelMaps(**maps)
     wrong = [name for name, digest in found.digests.items() if digest != entries[name]["digest"]]
     if wrong:
@@ -166,13 +175,25 @@ def read_map(path: Path) -> Map:
     CalibrationError
         When the file is missing or no TIFF.
     """
-    try:
-        return np.ascontiguousarray(tifffile.imread(path), np.float32)
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
-        raise CalibrationError(
-            f"{path}, a map of a camera's pixels, cannot be read: {error}; put it back, or "
-            "calibrate again"
-        ) from error
+    fault = "is to be a map of a camera's pixels, but cannot be read"
+    with refusing(CalibrationError, path, fault, "put it back, or calibrate again"):
+        if is_no_plain_file(path):
+            raise OSError("it is no file")
+        with tifffile.TiffFile(path) as tif:
+            return np.ascontiguousarray(_only_image(tif), np.float32)
+
+
+def _only_image(tif: tifffile.TiffFile) -> npt.NDArray[Any]:
+    """Return the one grey image in a file; further pages are not even listed."""
+    page = tif.pages.first
+    if page.ndim != 2 or not 0 < page.size <= _MOST_PIXELS:
+        raise ValueError(f"it holds {page.shape} values, but the pixels of one camera are expected")
+    if math.prod(page.chunked) > max(_ALWAYS_BELIEVED_PIECES, len(page.dataoffsets)):
+        raise ValueError("it claims far more pieces than it lists")
+    with suppress(IndexError):
+        if tif.pages[1] is not None:
+            raise ValueError("it holds several images, but one is expected")
+    return np.asarray(page.asarray(maxworkers=1))
 
 
 def _plain_bytes(values: Map) -> bytes:

@@ -1,6 +1,8 @@
 """Settings dataclasses built from plain content: names and types checked at the door."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -8,10 +10,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import yaml
 
-from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.errors import SettingsError, is_no_plain_file, refusing
 
 Settings = TypeVar("Settings")
 _MOST_BYTES = 1 << 20
+_MOST_JSON_BYTES = 64 << 20
+_LARGEST_WHOLE = 1 << 63
 
 
 def read_settings(kind: type[Settings], path: Path) -> Settings:
@@ -30,10 +34,8 @@ def read_settings(kind: type[Settings], path: Path) -> Settings:
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{path} cannot be read as YAML: {reason}") from error
-    try:
+    with refusing(SettingsError, Path(path), "cannot be used", "correct it"):
         return settings_from(kind, {} if content is None else content)
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {error}") from error
 
 
 def plain_yaml(path: Path) -> Any:
@@ -46,11 +48,52 @@ def plain_yaml(path: Path) -> Any:
     OSError, ValueError, RecursionError, yaml.YAMLError
         When it cannot be read, is too large or too deep, or is no plain YAML.
     """
+    text = _text_of(path, _MOST_BYTES)
+    with _yaml_faults():
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a safe loader
+
+
+def first_of_yaml(text: str) -> Any:
+    """Return the first of the documents in a text in YAML, as plain values without aliases.
+
+    Raises
+    ------
+    ValueError, RecursionError, yaml.YAMLError
+        When it is too deep, or is no plain YAML.
+    """
+    with _yaml_faults():
+        return next(yaml.load_all(text, Loader=_PlainLoader), None)
+
+
+@contextmanager
+def _yaml_faults() -> Iterator[None]:
+    """Name what the loader stumbles over, as over ``!!int ""``, as it names other faults."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError) as error:
+        raise yaml.YAMLError(f"a value cannot be understood ({error})") from error
+
+
+def plain_json(path: Path) -> Any:
+    """Read a JSON file of plain values.
+
+    Raises
+    ------
+    OSError, ValueError, RecursionError
+        When it cannot be read, is too large or too deep, or is no JSON.
+    """
+    return json.loads(_text_of(path, _MOST_JSON_BYTES))
+
+
+def _text_of(path: Path, most_bytes: int) -> str:
+    """Return the text of a file; refuse what has no end, and what is too large for settings."""
+    if is_no_plain_file(path):
+        raise OSError("it is a folder or a device, not a file")
     with path.open("rb") as stream:
-        content = stream.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"it is larger than {_MOST_BYTES} bytes, which no settings are")
-    return yaml.load(content.decode("utf-8"), Loader=_PlainLoader)  # noqa: S506 - a safe loader
+        content = stream.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes} bytes, which no such file is")
+    return content.decode("utf-8")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -152,7 +195,7 @@ def _plain(options: tuple[Any, ...], value: Any, *, where: str) -> Any:
     if isinstance(value, bool):
         is_accepted = bool in plain
     elif isinstance(value, int):
-        is_accepted = int in plain or float in plain
+        is_accepted = (int in plain or float in plain) and abs(value) < _LARGEST_WHOLE
     else:
         is_accepted = isinstance(value, tuple(plain))
     if not is_accepted:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellstorm_lib import __version__
-from cellstorm_lib.errors import TableError
+from cellstorm_lib.errors import TableError, refusing
 from cellstorm_lib.files import written_whole
 
 FORMAT_VERSION = 1
@@ -81,6 +81,7 @@ COLUMNS: Mapping[str, tuple[str, str, str]] = {
 }
 REQUIRED_COLUMNS = ("frame", "x_nm", "y_nm")
 EMITTER_COLUMNS = ("frame", "emitter", "x_nm", "y_nm", "photons")
+_WRITE_AGAIN = "write it again with the program it comes from"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,15 +270,13 @@ def read_localizations(path: Path) -> Localizations:
         When the file is missing, not Parquet, or lacks frame, x_nm or y_nm.
     """
     data, metadata = _read(path)
-    try:
+    with refusing(TableError, path, "holds no table", _WRITE_AGAIN):
         field_of_view = (
             FieldOfView(**metadata["field"]) if metadata else inferred_field(data, path=path)
         )
         return Localizations(
-            data=data, field=field_of_view, provenance=metadata.get("provenance", {})
+            data=data, field=field_of_view, provenance=dict(metadata.get("provenance", {}))
         )
-    except (TableError, TypeError, KeyError) as error:
-        raise TableError(f"{path}: {error}") from error
 
 
 def write_emitters(emitters: Emitters, path: Path) -> None:
@@ -288,14 +287,12 @@ def write_emitters(emitters: Emitters, path: Path) -> None:
 def read_emitters(path: Path) -> Emitters:
     """Read ground truth written by `write_emitters`."""
     data, metadata = _read(path)
-    try:
+    with refusing(TableError, path, "is no table of emitters", _WRITE_AGAIN):
         return Emitters(
             data=data,
             field=FieldOfView(**metadata["field"]),
-            provenance=metadata.get("provenance", {}),
+            provenance=dict(metadata.get("provenance", {})),
         )
-    except (TableError, TypeError, KeyError) as error:
-        raise TableError(f"{path} is no table of emitters: {error}") from error
 
 
 def inferred_field(
@@ -349,16 +346,14 @@ def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows and our metadata (empty when another program wrote the file)."""
     if not Path(path).is_file():
         raise TableError(f"{path} does not exist")
-    try:
+    with refusing(TableError, path, "is not a Parquet table", _WRITE_AGAIN):
         table = pq.read_table(path)
-        metadata = json.loads((table.schema.metadata or {}).get(b"cellstorm", b"{}"))
+        metadata = dict(json.loads((table.schema.metadata or {}).get(b"cellstorm", b"{}")))
+        version = int(metadata.get("format_version", 0))
         data = table.to_pandas()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise TableError(f"{path} is not a Parquet table: {reason}") from error
-    if metadata and metadata.get("format_version", 0) > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise TableError(
-            f"{path} has format version {metadata['format_version']}; this program reads up to "
+            f"{path} has format version {version}; this program reads up to "
             f"{FORMAT_VERSION}: upgrade cellstorm"
         )
     return data, metadata

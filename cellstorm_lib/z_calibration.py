@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from cellstorm_lib.errors import CalibrationError
+from cellstorm_lib.errors import CalibrationError, refusing
 from cellstorm_lib.files import digest_of, written_whole
+from cellstorm_lib.settings import plain_json
 
 #: The square of a width never falls below this share of its square in focus.
 _LEAST_SQUARE = 0.05
@@ -209,23 +210,20 @@ def read_z_calibration(path: Path) -> ZCalibration:
         When the file is missing, is not JSON, or lacks or misspells a number.
     """
     remedy = "make one with `cellstorm calibrate-z`"
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CalibrationError(f"{path} does not exist; {remedy}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CalibrationError(f"{path} is not a z calibration: {error}; {remedy}") from error
+    fault = "is not a z calibration"
+    if not Path(path).exists():
+        raise CalibrationError(f"{path} does not exist; {remedy}")
+    with refusing(CalibrationError, path, fault, remedy):
+        content = plain_json(Path(path))
     if not isinstance(content, dict) or not {"along_x", "along_y"} <= content.keys():
         raise CalibrationError(f"{path} holds no z calibration; {remedy}")
     known = {entry.name for entry in fields(ZCalibration)}
     unknown = sorted(set(content) - known)
     if unknown:
         raise CalibrationError(f"{path} has unknown entries {unknown}; known are {sorted(known)}")
-    try:
+    with refusing(CalibrationError, path, fault, remedy):
         curves = {name: DefocusCurve(**content[name]) for name in ("along_x", "along_y")}
         return ZCalibration(**{**content, **curves})
-    except (CalibrationError, TypeError) as error:
-        raise CalibrationError(f"{path} is not a z calibration: {error}; {remedy}") from error
 
 
 def write_z_calibration(calibration: ZCalibration, path: Path) -> None:

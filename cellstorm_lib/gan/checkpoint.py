@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cellstorm_lib import __version__
-from cellstorm_lib.errors import CheckpointError, SettingsError
+from cellstorm_lib.errors import CheckpointError, refusing
 from cellstorm_lib.files import digest_of_file, written_whole
 from cellstorm_lib.gan.generator import LeanGenerator, UnetGenerator
 from cellstorm_lib.gan.recipe import Recipe
@@ -23,6 +23,9 @@ from cellstorm_lib.settings import settings_from
 _FORMAT = "cellstorm denoiser 1"
 #: One entry of the header holds everything: of several the order would change from file to file.
 _KEY = "cellstorm"
+_NO_PICKLES = (
+    "pickled checkpoints (.pt, .pth, .ckpt) are never opened: train one with `cellstorm train`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,21 +149,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; give a checkpoint, or train one")
-    try:
-        with safe_open(str(path), framework="pt", device="cpu") as content:
-            header = json.loads((content.metadata() or {}).get(_KEY, "{}"))
-            weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is no checkpoint in the safetensors format, or only a part of one ({error}); "
-            "pickled checkpoints (.pt, .pth, .ckpt) are never opened: train one with "
-            "`cellstorm train`"
-        ) from error
+    fault = "is no checkpoint in the safetensors format, or only a part of one"
+    with (
+        refusing(CheckpointError, path, fault, _NO_PICKLES),
+        safe_open(str(path), framework="pt", device="cpu") as content,
+    ):
+        header = dict(json.loads((content.metadata() or {}).get(_KEY, "{}")))
+        weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     if header.get("format") != _FORMAT:
         raise CheckpointError(
             f"{path} holds weights, but not of this program; train one with `cellstorm train`"
         )
-    try:
+    with refusing(CheckpointError, path, "cannot be used", "train it again"):
         checkpoint = Checkpoint(
             recipe=settings_from(Recipe, header["recipe"]),
             weights=weights,
@@ -169,8 +169,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
             digest=digest_of_file(path),
         )
         _ = checkpoint.network()
-    except (KeyError, TypeError, ValueError, SettingsError, CheckpointError) as error:
-        raise CheckpointError(f"{path} cannot be used: {error}; train it again") from error
     return checkpoint
 
 

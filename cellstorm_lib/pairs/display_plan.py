@@ -1,6 +1,5 @@
 """The plan of a display movie: what is shown where, in which order, and how bright."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -8,9 +7,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.errors import SettingsError, refusing
 from cellstorm_lib.pairs.layout import DisplayLayout, lay_out
-from cellstorm_lib.settings import settings_from
+from cellstorm_lib.settings import plain_json, settings_from
 from cellstorm_lib.simulate.ranges import about, check_ranges
 
 PartKind = Literal["start", "beads", "uniform", "data", "last beads", "end"]
@@ -196,20 +195,15 @@ def read_plan(path: Path) -> DisplayPlan:
         When the file is missing, or is no plan that this version understands.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError(
-            f"{path} does not exist; give the display.json that was made with the display movie"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read as a plan of a display movie") from error
+    remedy = "give the display.json that was made with the display movie"
+    if not path.exists():
+        raise SettingsError(f"{path} does not exist; {remedy}")
+    with refusing(SettingsError, path, "cannot be read as a plan of a display movie", remedy):
+        content = plain_json(path)
     if not isinstance(content, dict) or content.pop("format", None) != PLAN_FORMAT:
         raise SettingsError(f"{path} is no plan of a display movie; expected is a display.json")
-    try:
+    with refusing(SettingsError, path, "is no whole plan of a display movie", remedy):
         return settings_from(DisplayPlan, content)
-    except (SettingsError, TypeError) as error:
-        raise SettingsError(f"{path} is no whole plan of a display movie: {error}") from error
 
 
 def luma_of(light: npt.NDArray[np.floating], gamma: float) -> npt.NDArray[np.uint8]:

@@ -1,13 +1,14 @@
 """The cameras of a project: series to calibrate, numbers stated by hand, and what was measured."""
 
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration, read_calibration
-from cellstorm_lib.errors import CalibrationError, SettingsError
-from cellstorm_lib.files import digest_of
+from cellstorm_lib.errors import CalibrationError, SettingsError, refusing
+from cellstorm_lib.files import digest_of, is_plain_name
 from cellstorm_lib.pixel_maps import PixelMaps, read_map
 from cellstorm_lib.settings import read_settings
 
@@ -117,10 +118,12 @@ class CameraShelf:
             for path in self.folder.iterdir()
             if path.is_dir() or path.suffix.lower() in _STATED
         ]
-        return tuple(sorted({name for name in entries if _NAME.fullmatch(name)}))
+        return tuple(sorted({name for name in entries if _is_name(name)}))
 
     def look_of(self, name: str) -> str:
         """Return what changes whenever a file of a camera is added, removed or written anew."""
+        if not is_plain_name(name):
+            return ""
         files = [path for path in self.folder.glob(f"{name}.*") if path.suffix.lower() in _STATED]
         files += [path for path in (self.folder / name).rglob("*") if path.is_file()]
         looks = []
@@ -133,7 +136,7 @@ class CameraShelf:
     def series(self, name: str) -> CameraSeries | None:
         """Return the series of a camera; None when it is no folder."""
         folder = self.folder / name
-        if not _NAME.fullmatch(name) or not folder.is_dir():
+        if not _is_name(name) or not folder.is_dir():
             return None
         videos = _entries(folder / "dark-video")
         if len(videos) > 1:
@@ -156,23 +159,31 @@ class CameraShelf:
         CalibrationError, SettingsError
             When the file does not hold a camera.
         """
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             return None
         path = self.folder / f"{name}.json"
-        if path.exists():
+        if os.path.lexists(path):
             return read_calibration(path)
         for ending in (".yaml", ".yml"):
             path = self.folder / f"{name}{ending}"
-            if path.exists():
+            if os.path.lexists(path):  # a link to nowhere is said as such
                 try:
                     return read_settings(StatedCamera, path).calibration(name)
-                except SettingsError as error:
+                except (SettingsError, CalibrationError) as error:
                     prefix = "" if str(path) in str(error) else f"{path}: "
                     raise SettingsError(f"{prefix}{error}") from error
         return None
 
     def camera(self, name: str) -> CameraCalibration:
-        """Return a preset, a camera of the project with its flat field, or the one of a CAL.json.
+        """Return a preset, or a camera of the project with its flat field.
+
+        A name never leads out of the project's folder of cameras, for it may be written in a
+        file of someone else, as the sidecar of a recording is.
+
+        Parameters
+        ----------
+        name : str
+            The camera's name, or the name of its file in the folder, as ``NAME.json``.
 
         Raises
         ------
@@ -181,11 +192,9 @@ class CameraShelf:
         """
         if name in CAMERA_PRESETS:
             return CAMERA_PRESETS[name]
-        found = self._measured_or_stated(name)
+        found = self._own(name) or self._own(name.removesuffix(".json"))
         if found is not None:
-            return self._with_flat_field(found, name)
-        if name.lower().endswith(".json"):
-            return read_calibration(Path(name))
+            return found
         if self.series(name) is not None:
             raise CalibrationError(
                 f"the camera {name} has series in {self.folder / name} but was not calibrated yet; "
@@ -193,8 +202,28 @@ class CameraShelf:
             )
         known = sorted({*CAMERA_PRESETS, *self.names()})
         raise CalibrationError(
-            f"there is no camera {name!r}; known are {known}, or give a CAL.json"
+            f"there is no camera {name!r}; known are {known}, or put a CAL.json into {self.folder}"
         )
+
+    def camera_or_file(self, name: str) -> CameraCalibration:
+        """Return a camera as `camera` does, or the one of a CAL.json anywhere.
+
+        For names that the person in front of the program gives, not for those in files.
+
+        Raises
+        ------
+        CalibrationError
+            When there is no such camera or file.
+        """
+        is_file = name.lower().endswith(".json")
+        if is_file and (Path(name).is_file() or self._own(name.removesuffix(".json")) is None):
+            return read_calibration(Path(name))
+        return self.camera(name)
+
+    def _own(self, name: str) -> CameraCalibration | None:
+        """Return a camera of the project with its flat field; None when there is none."""
+        found = self._measured_or_stated(name)
+        return None if found is None else self._with_flat_field(found, name)
 
     def _measured_or_stated(self, name: str) -> CameraCalibration | None:
         """Return what was measured from series, else what someone stated."""
@@ -209,9 +238,16 @@ class CameraShelf:
         if not path.exists():
             return calibration
         others = calibration.maps.named() if calibration.maps is not None else {}
-        return replace(
-            calibration, maps=PixelMaps(**{**others, "relative_sensitivity": read_map(path)})
-        )
+        with refusing(
+            CalibrationError, path, "is no flat field of this camera", "measure it again"
+        ):
+            maps = PixelMaps(**{**others, "relative_sensitivity": read_map(path)})
+        return replace(calibration, maps=maps)
+
+
+def _is_name(name: str) -> bool:
+    """Whether a camera may be called so."""
+    return bool(_NAME.fullmatch(name)) and is_plain_name(name)
 
 
 def _series_in(folder: Path) -> tuple[Path, ...]:

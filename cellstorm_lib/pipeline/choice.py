@@ -24,7 +24,7 @@ class RecordingChoice:
     Attributes
     ----------
     camera : str or None
-        Name of a preset, of a camera of the project, or path of a CAL.json; None estimates.
+        Name of a preset or of a camera of the project; None estimates.
     pixel_size_nm : float or None
         Object-side pixel size; None takes what the file says.
     roi : str or None
@@ -33,7 +33,7 @@ class RecordingChoice:
         Whether to estimate the fall-off of the light from the recording's own background.
     """
 
-    camera: str | None = field(default=None, metadata={"about": "preset, camera, or CAL.json"})
+    camera: str | None = field(default=None, metadata={"about": "preset, or camera of the project"})
     pixel_size_nm: float | None = field(default=None, metadata={"about": "object-side pixel, nm"})
     roi: str | None = field(default=None, metadata={"about": "WxH or WxH+X+Y, px"})
     own_flat_field: bool = field(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.files import inside
+from cellstorm_lib.files import inside, is_plain_name
 from cellstorm_lib.pairs.localized_settings import LocalizedPairsSettings
 from cellstorm_lib.pairs.mixture import MethodShares
 from cellstorm_lib.pairs.random_scenes import SceneRanges
@@ -140,7 +140,8 @@ def dataset_names(folder: Path) -> tuple[str, ...]:
     """Return the names of the datasets that have a recipe."""
     if not folder.is_dir():
         return ()
-    return tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem[0] != "."))
+    names = (path.stem for path in folder.glob("*.yaml") if path.stem[0] != ".")
+    return tuple(sorted(filter(is_plain_name, names)))
 
 
 def scene_of(recipe: DatasetRecipe, folder: Path) -> Scene:

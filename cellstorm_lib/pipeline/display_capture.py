@@ -41,7 +41,9 @@ class DisplayRecipe:
     )
     camera: str | None = field(
         default=None,
-        metadata={"about": "camera that filmed it: preset, camera, or CAL.json; empty: estimated"},
+        metadata={
+            "about": "camera that filmed it: preset, or camera of the project; empty: estimated"
+        },
     )
     reading: DisplayedSettings = field(
         default_factory=DisplayedSettings, metadata={"about": "how the film is read"}

@@ -6,11 +6,10 @@ from importlib import resources
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.settings import settings_from
+from cellstorm_lib.settings import first_of_yaml, settings_from
 from cellstorm_lib.simulate.ranges import about, check_ranges
 
 
@@ -177,7 +176,7 @@ def _dye_values(name: Any) -> dict[str, Any]:
     """Return the settings of a dye, or say which there are."""
     for entry in _dye_files():
         if entry.name == f"{name}.yaml":
-            return dict(yaml.safe_load(entry.read_text(encoding="utf-8")))
+            return dict(first_of_yaml(entry.read_text(encoding="utf-8")))
     raise SettingsError(f"there is no dye {name!r}; there are {', '.join(dye_names())}")
 
 

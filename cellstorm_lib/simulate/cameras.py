@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.files import written_whole
-from cellstorm_lib.settings import plain_yaml, settings_from
+from cellstorm_lib.errors import SettingsError, refusing
+from cellstorm_lib.files import inside, written_whole
+from cellstorm_lib.settings import first_of_yaml, plain_yaml, settings_from
 from cellstorm_lib.simulate.codec import CodecSettings
 from cellstorm_lib.simulate.exposure import CameraSettings
 from cellstorm_lib.simulate.ranges import about
@@ -63,7 +63,7 @@ def read_camera(name: str | Path, *, folder: Path | None = None) -> PhoneSetting
     name : str or Path
         One of `camera_names`, or a YAML file.
     folder : Path or None
-        Where a file named without its folder lies; None: the working directory.
+        Where the file must lie, for a name that was read in another file; None: anywhere.
 
     Raises
     ------
@@ -72,20 +72,15 @@ def read_camera(name: str | Path, *, folder: Path | None = None) -> PhoneSetting
     """
     presets = _preset_files()
     if str(name) in presets:
-        return _phone_from(yaml.safe_load(presets[str(name)]))
-    path = Path(name) if folder is None else Path(folder) / name
+        return _phone_from(first_of_yaml(presets[str(name)]))
+    path = Path(name) if folder is None else inside(folder, str(name))
     if not path.exists():
         raise SettingsError(
             f"there is no camera {str(name)!r}; give a camera file or one of "
             f"{', '.join(sorted(presets))}"
         )
-    try:
+    with refusing(SettingsError, path, "cannot be read as YAML", "correct it"):
         return _phone_from(plain_yaml(path), path.parent)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"{path} cannot be read as YAML: {reason}") from error
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {error}") from error
 
 
 def camera_from(

@@ -1,14 +1,15 @@
 """Sites in the shape of a picture: letters, or an image file."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
-from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.errors import SettingsError, refusing
 from cellstorm_lib.simulate.ranges import about, check_ranges
 
 _LETTER_HEIGHT_PX = 200
@@ -107,13 +108,17 @@ def _text_picture(text: str) -> NDArray[np.float64]:
 
 def _mask_picture(image: str) -> NDArray[np.float64]:
     """Return the brightness of an image file, or say why it cannot be used."""
-    try:
-        with Image.open(Path(image)) as picture:
+    path = Path(image)
+    if not path.is_file():
+        raise SettingsError(f"the mask image {image} does not exist; give its path")
+    with (
+        refusing(SettingsError, path, "is not an image that can be read", "save it again"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # on tags that are not looked at
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path) as picture:
             brightness = np.asarray(picture.convert("L"), np.float64) / 255.0
-    except FileNotFoundError as error:
-        raise SettingsError(f"the mask image {image} does not exist; give its path") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise SettingsError(f"{image} is not an image that can be read: {error}") from error
     if not brightness.any():
         raise SettingsError(f"the mask image {image} is black; sites go where it is bright")
     return brightness

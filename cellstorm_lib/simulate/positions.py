@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.errors import SettingsError, refusing
 from cellstorm_lib.simulate.ranges import about, check_ranges
 
+_NO_TABLE, _SAVE_AGAIN = "is not a table that can be read", "save it again"
 _COLUMNS = ["x_nm", "y_nm"]
 
 
@@ -50,8 +51,9 @@ def table_sites(
             f"{settings.table} has no column {missing[0]}; its columns are "
             f"{', '.join(map(str, table.columns))}, and x_nm and y_nm are needed"
         )
-    numbers = table[_COLUMNS].apply(pd.to_numeric, errors="coerce")
-    sites_nm = numbers.to_numpy(np.float64)
+    with refusing(SettingsError, Path(settings.table), _NO_TABLE, _SAVE_AGAIN):
+        numbers = table[_COLUMNS].apply(pd.to_numeric, errors="coerce")
+        sites_nm = numbers.to_numpy(np.float64)
     is_wrong = ~np.isfinite(sites_nm).all(axis=1)
     if is_wrong.any():
         row = int(np.flatnonzero(is_wrong)[0])
@@ -73,12 +75,9 @@ def _read(table: str) -> pd.DataFrame:
     path = Path(table)
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise SettingsError(f"the table {table} must end in .csv or .parquet")
-    try:
+    if not path.is_file():
+        raise SettingsError(f"the table {table} does not exist; give its path")
+    with refusing(SettingsError, path, _NO_TABLE, _SAVE_AGAIN):
         if path.suffix.lower() == ".csv":
             return pd.read_csv(path, skipinitialspace=True)
         return pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise SettingsError(f"the table {table} does not exist; give its path") from error
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"{table} is not a table that can be read: {reason}") from error

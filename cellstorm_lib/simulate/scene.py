@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.errors import SettingsError, refusing
 from cellstorm_lib.files import written_whole
-from cellstorm_lib.settings import plain_yaml, settings_from
+from cellstorm_lib.settings import first_of_yaml, plain_yaml, settings_from
 from cellstorm_lib.simulate.background import BackgroundSettings
 from cellstorm_lib.simulate.blinking import BlinkingSettings, blinking_from
 from cellstorm_lib.simulate.cameras import camera_from, refuse_codec_of_raw_frames
@@ -166,12 +166,10 @@ def read_scene(path: Path) -> Scene:
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    try:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    with refusing(SettingsError, path, "is no scene", "correct it"):
         scene = _scene_from({} if content is None else content, folder=path.parent)
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {error}") from error
-    return _with_files_beside(scene, path.parent)
+        return _with_files_beside(scene, path.parent)
 
 
 def write_scene(scene: Scene, path: Path) -> None:
@@ -211,7 +209,7 @@ def read_preset(name: str) -> Scene:
     files = _preset_files()
     if name not in files:
         raise SettingsError(f"there is no scene {name!r}; there are {', '.join(sorted(files))}")
-    return _scene_from(yaml.safe_load(files[name]))
+    return _scene_from(first_of_yaml(files[name]))
 
 
 def scene_files(scene: Scene) -> dict[str, Path]:

@@ -1,15 +1,16 @@
 """A point spread function of one's own, read from an image."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 
-from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.errors import SettingsError, refusing
 from cellstorm_lib.simulate.ranges import about, check_ranges
 from cellstorm_lib.simulate.spot_kernel import FineImage, fine_cells
 
@@ -60,15 +61,17 @@ def table_image(settings: TableSpotSettings, *, pixel_size_nm: float) -> FineIma
         )
     light = np.maximum(_read(settings.image), 0.0)
     _check_light(light, settings.image)
+    light /= light.max()
     centre = ndimage.center_of_mass(light)
     reach = max(
         max(middle, extent - middle) for middle, extent in zip(centre, light.shape, strict=True)
     )
-    cells_per_px, across = fine_cells(
-        radius_nm=(reach + 1.0) * settings.image_pixel_nm,
-        cell_nm=min(settings.image_pixel_nm, pixel_size_nm / _LEAST_CELLS_PER_PX),
-        pixel_size_nm=pixel_size_nm,
-    )
+    with refusing(SettingsError, Path(settings.image), "is too large", "crop it to the spot"):
+        cells_per_px, across = fine_cells(
+            radius_nm=(reach + 1.0) * settings.image_pixel_nm,
+            cell_nm=min(settings.image_pixel_nm, pixel_size_nm / _LEAST_CELLS_PER_PX),
+            pixel_size_nm=pixel_size_nm,
+        )
     step = pixel_size_nm / cells_per_px / settings.image_pixel_nm
     axis = (np.arange(across) + 0.5 - across / 2) * step
     where = np.stack(np.meshgrid(axis + centre[0], axis + centre[1], indexing="ij"))
@@ -91,21 +94,26 @@ def _check_light(light: NDArray[np.float64], name: str) -> None:
 def _read(name: str) -> NDArray[np.float64]:
     """Return the grey image in a file, or say why it cannot be used."""
     path = Path(name)
-    try:
+    if not path.is_file():
+        raise SettingsError(f"the image {name} does not exist; give its path")
+    with (
+        refusing(SettingsError, path, "is not an image that can be read", "save it again"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # on tags that are not looked at
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         if path.suffix.lower() == ".npy":
             image = np.load(path, allow_pickle=False)
         else:
             with Image.open(path) as picture:
                 image = np.asarray(picture)
-    except FileNotFoundError as error:
-        raise SettingsError(f"the image {name} does not exist; give its path") from error
-    except (UnidentifiedImageError, OSError, ValueError, EOFError) as error:
-        raise SettingsError(f"{name} is not an image that can be read: {error}") from error
     if image.ndim != 2 or image.dtype.kind not in "uif" or min(image.shape) < 3:
         raise SettingsError(
             f"{name} must be one grey image of at least 3 x 3 pixels, got shape {image.shape} "
             f"of {image.dtype}"
         )
-    if not np.isfinite(image).all():
+    with np.errstate(over="ignore"):  # of numbers that are longer than ours
+        values = np.asarray(image, np.float64)
+    if not np.isfinite(values).all():
         raise SettingsError(f"{name} holds values that are not finite numbers")
-    return np.asarray(image, np.float64)
+    return values

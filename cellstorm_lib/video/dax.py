@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cellstorm_lib.errors import RecordingError
+from cellstorm_lib.errors import RecordingError, is_no_plain_file
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.recording import RecordingFacts, Roi
+from cellstorm_lib.settings import first_of_yaml
 from cellstorm_lib.video.field import chosen_roi
-from cellstorm_lib.video.flat import flat_source
+from cellstorm_lib.video.flat import flat_source, frame_offsets
 from cellstorm_lib.video.stack import StackSource
 
+_MOST_TEXT_BYTES = 1 << 20
 _PICASSO_TYPES = {"uint8": "u1", "uint16": "u2", "int16": "i2"}
 
 
@@ -70,7 +72,7 @@ def open_raw(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         When the .yaml file is missing or does not describe the frames.
     """
     try:
-        described = next(yaml.safe_load_all(_text_beside(path, ".yaml")), None)
+        described = first_of_yaml(_text_beside(path, ".yaml"))
         if not isinstance(described, dict):
             raise ValueError("no names with values")
         order = {"<": "<", ">": ">"}[str(described.get("Byte Order", "<"))]
@@ -78,10 +80,10 @@ def open_raw(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         sizes = [int(described[name]) for name in ("Width", "Height", "Frames")]
         pixel_size = described.get("Pixelsize", described.get("Camera.Pixelsize"))
         pixel_size_nm = None if pixel_size is None else float(pixel_size)
-    except (yaml.YAMLError, KeyError, ValueError, TypeError) as error:
+    except (yaml.YAMLError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise RecordingError(
             f"{path.with_suffix('.yaml').name} must give Width, Height, Frames, Data Type and Byte "
-            f"Order of {path.name}, but does not ({' '.join(str(error).split())}); restore the "
+            f"Order of {path.name}, but does not ({error}); restore the "
             "file that Picasso wrote"
         ) from error
     return _open(
@@ -126,7 +128,7 @@ def _open(
         details={"stored_as": stored},
     )
     frame_bytes = width_px * height_px * np.dtype(stored).itemsize
-    offsets = np.arange(frame_count, dtype=np.int64) * frame_bytes
+    offsets = frame_offsets(path, first=0, frame_bytes=frame_bytes, frame_count=frame_count)
     return flat_source(path, facts, stored=stored, offsets=offsets)
 
 
@@ -134,7 +136,10 @@ def _text_beside(path: Path, ending: str) -> str:
     """Return the text of the file of the same name with another ending."""
     beside = path.with_suffix(ending)
     try:
-        return beside.read_text(encoding="utf-8", errors="replace")
+        if is_no_plain_file(beside):
+            raise OSError(0, "it is a folder or a device")
+        with beside.open("rb") as stream:
+            return stream.read(_MOST_TEXT_BYTES).decode("utf-8", errors="replace")
     except OSError as error:
         raise RecordingError(
             f"{path.name} needs {beside.name} beside it, which tells the size of its frames, but "

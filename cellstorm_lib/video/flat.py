@@ -15,6 +15,9 @@ from cellstorm_lib.video.chunk import Luma
 from cellstorm_lib.video.loss import FrameLog
 from cellstorm_lib.video.stack import ReadPage, StackSource
 
+#: A recording that was cut off promises more frames than it has, but not without bounds.
+_MOST_TIMES_THE_ROOM, _ALWAYS_BELIEVED = 100, 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FlatPages:
@@ -72,6 +75,25 @@ def as_counts(values: npt.NDArray[Any], name: str) -> Luma:
             "values from 0 to 65535 are expected; save the raw counts as 16 bit unsigned integers"
         )
     return values.astype(np.uint16)
+
+
+def frame_offsets(
+    path: Path, *, first: int, frame_bytes: int, frame_count: int
+) -> npt.NDArray[np.int64]:
+    """Return the byte at which each of the frames begins that a file promises, one after another.
+
+    Raises
+    ------
+    RecordingError
+        When it promises far more than it has room for.
+    """
+    room = path.stat().st_size // frame_bytes
+    if frame_count > max(_MOST_TIMES_THE_ROOM * room, _ALWAYS_BELIEVED):
+        raise RecordingError(
+            f"{path.name} is described as {frame_count} frames, but has room for {room}; the "
+            "description is damaged, so copy the recording again"
+        )
+    return first + np.arange(frame_count, dtype=np.int64) * frame_bytes
 
 
 def flat_source(

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from cellstorm_lib.errors import RecordingError
+from cellstorm_lib.errors import RecordingError, refusing
 from cellstorm_lib.recording import Roi
 from cellstorm_lib.video.containers import Container, container_of
 from cellstorm_lib.video.dax import open_dax, open_raw
@@ -67,10 +67,11 @@ def open_recording(
     path = Path(path)
     container = _container_of(path)
     source: VideoSource | StackSource
-    if container in _STACKS:
-        source = _STACKS[container](path, roi=roi)
-    else:
-        source = open_video(path, container, roi=roi)
+    with refusing(RecordingError, path, "cannot be read", "copy it from the camera again"):
+        if container in _STACKS:
+            source = _STACKS[container](path, roi=roi)
+        else:
+            source = open_video(path, container, roi=roi)
     first = source.frame_range.start
     held = range(first, first + source.facts.frame_count)
     wanted = chosen_frames(frames, name=path.name, held=held)

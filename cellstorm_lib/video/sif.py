@@ -12,11 +12,10 @@ from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.recording import RecordingFacts, Roi
 from cellstorm_lib.video.field import chosen_roi
-from cellstorm_lib.video.flat import flat_source
+from cellstorm_lib.video.flat import flat_source, frame_offsets
 from cellstorm_lib.video.stack import StackSource
 
 _STORED = "<f4"
-_HEADER_ERRORS = (EOFError, ValueError, IndexError, KeyError, SyntaxError, UnboundLocalError)
 
 
 def open_sif(path: Path, *, roi: Roi | str | None = None) -> StackSource:
@@ -59,7 +58,9 @@ def open_sif(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         },
     )
     frame_bytes = width_px * height_px * np.dtype(_STORED).itemsize
-    offsets = int(info["offset"]) + np.arange(frame_count, dtype=np.int64) * frame_bytes
+    offsets = frame_offsets(
+        path, first=int(info["offset"]), frame_bytes=frame_bytes, frame_count=frame_count
+    )
     return flat_source(path, facts, stored=_STORED, offsets=offsets)
 
 
@@ -80,8 +81,8 @@ def _header(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings(), _EndsLoudly(io.FileIO(path)) as stream:
             warnings.simplefilter("ignore")
             _, info = sif_parser.np_open(stream, lazy="memmap")
-    except _HEADER_ERRORS as error:
-        raise RecordingError(_unreadable(path, " ".join(str(error).split()))) from error
+    except Exception as error:  # whatever its parser stumbles over
+        raise RecordingError(_unreadable(path, str(error))) from error
     return dict(info)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from cellstorm_lib.errors import ExportError, RecordingError
+from cellstorm_lib.errors import ExportError, RecordingError, refusing
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.video import tiff_metadata
-from cellstorm_lib.video.tiff_pages import UNREADABLE, opened_tiff
+from cellstorm_lib.video.tiff_pages import UNREADABLE, opened_tiff, refuse_impossible
 
 _DEFLATE_LEVEL = 2
 
@@ -155,6 +155,7 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], float]:
     path = Path(path)
     try:
         with opened_tiff(path) as tif:
+            refuse_impossible(path, tif.series[0].keyframe)
             image = tif.series[0].asarray()
             size_nm = tiff_metadata.pixel_size_nm(tif)
     except UNREADABLE as error:
@@ -173,7 +174,11 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], float]:
 
 def read_image_details(path: Path) -> dict[str, Any]:
     """Return the plain facts that `write_image` kept in a file; empty for files of others."""
-    with opened_tiff(Path(path)) as tif:
+    remedy = "give a file that cellstorm or ImageJ wrote"
+    with (
+        refusing(RecordingError, path, "cannot be read as a TIFF image", remedy),
+        opened_tiff(Path(path)) as tif,
+    ):
         return tiff_metadata.own_facts(tif)
 
 

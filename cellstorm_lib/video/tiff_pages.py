@@ -1,6 +1,7 @@
 """TIFF, BigTIFF, OME-TIFF and ImageJ stacks, read page by page."""
 
 import logging
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -13,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from cellstorm_lib.errors import RecordingError
+from cellstorm_lib.errors import RecordingError, is_no_plain_file
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.recording import RecordingFacts, Roi
 from cellstorm_lib.video.chunk import Luma, cropped
 from cellstorm_lib.video.field import chosen_roi
-from cellstorm_lib.video.flat import as_counts, flat_source
+from cellstorm_lib.video.flat import as_counts, flat_source, frame_offsets
 from cellstorm_lib.video.loss import FrameLog
 from cellstorm_lib.video.stack import ReadPage, StackSource
+from cellstorm_lib.video.tiff_chain import refuse_circles
 from cellstorm_lib.video.tiff_metadata import (
     frame_rate_hz,
     own_facts,
@@ -39,6 +41,7 @@ _GRAVE = re.compile("invalid page offset|metadata invalid or corrupted|TiffTag 2
 _COUNTING = {"imagej", "shaped"}
 _MOST_COLOURS = 4
 _MOST_PIXELS = 1 << 28
+_ALWAYS_BELIEVED_PIECES = 10_000
 _GREY = {
     tifffile.PHOTOMETRIC.MINISBLACK,
     tifffile.PHOTOMETRIC.MINISWHITE,
@@ -89,6 +92,9 @@ class _Complaints(logging.Handler):
 @contextmanager
 def opened_tiff(path: Path, complaints: list[str] | None = None) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF file; errors that tifffile only logs are added to `complaints`."""
+    if is_no_plain_file(path):
+        raise OSError("it is a folder or a device, not a file")
+    refuse_circles(path)
     logger = logging.getLogger("tifffile")
     handler = _Complaints([] if complaints is None else complaints)
     logger.addHandler(handler)
@@ -145,11 +151,7 @@ def _source_of(path: Path, tif: tifffile.TiffFile, roi: Roi | str | None) -> Sta
     height_px, width_px = (
         series.get_shape(squeeze=False)[series.get_axes(squeeze=False).index(axis)] for axis in "YX"
     )
-    if height_px * width_px > _MOST_PIXELS:
-        raise RecordingError(
-            f"{path.name} claims frames of {width_px} x {height_px} pixels, more than any camera "
-            "has; it is damaged, so copy it again"
-        )
+    refuse_impossible(path, series.keyframe)
     frame_count = series.size // (height_px * width_px)
     own = own_facts(tif)
     first_frame = own.get("first_frame", 0)  # of a part of a recording that was denoised
@@ -188,6 +190,28 @@ def _source_of(path: Path, tif: tifffile.TiffFile, roi: Roi | str | None) -> Sta
     )
 
 
+def refuse_impossible(path: Path, page: tifffile.TiffPage) -> None:
+    """Raise when a page claims more pixels than any camera has, or far more pieces than it lists.
+
+    Raises
+    ------
+    RecordingError
+        When it does.
+    """
+    height_px, width_px = page.imagelength, page.imagewidth
+    if height_px * width_px > _MOST_PIXELS:
+        raise RecordingError(
+            f"{path.name} claims frames of {width_px} x {height_px} pixels, more than any camera "
+            "has; it is damaged, so copy it again"
+        )
+    pieces = math.prod(page.chunked)
+    if pieces > max(_ALWAYS_BELIEVED_PIECES, len(page.dataoffsets)):
+        raise RecordingError(
+            f"{path.name} claims frames in {pieces} pieces, but says of {len(page.dataoffsets)} "
+            "where they are; it is damaged, so copy it again"
+        )
+
+
 def _refuse_other_than_grey(path: Path, series: tifffile.TiffPageSeries) -> None:
     """Raise when a frame has colours, or values that are no 8 or 16 bit integers."""
     sizes = dict(zip(series.get_axes(squeeze=False), series.get_shape(squeeze=False), strict=True))
@@ -222,7 +246,12 @@ def _flat_offsets(
     if not is_plain or keyframe.bitspersample != 8 * series.dtype.itemsize:
         return None
     if series.dataoffset is not None:
-        return series.dataoffset + np.arange(frame_count, dtype=np.int64) * frame_bytes
+        return frame_offsets(
+            Path(tif.filehandle.path),
+            first=series.dataoffset,
+            frame_bytes=frame_bytes,
+            frame_count=frame_count,
+        )
     offsets = [
         page.dataoffsets[0]
         for page in series.pages

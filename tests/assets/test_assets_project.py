@@ -17,8 +17,9 @@ from cellstorm_assets.project import (
     recording_of,
 )
 from cellstorm_lib.errors import ExportError, RecordingError, SettingsError
+from cellstorm_lib.files import is_plain_name
 from cellstorm_lib.pipeline.choice import RecordingChoice, read_choice, sidecar_of
-from cellstorm_lib.pipeline.datasets import DatasetRecipe, read_recipe, scene_of
+from cellstorm_lib.pipeline.datasets import DatasetRecipe, dataset_names, read_recipe, scene_of
 
 
 @pytest.fixture
@@ -148,3 +149,23 @@ def test_hidden_files_and_sidecars_are_not_recordings(project: Project) -> None:
     for name in (".partial.mp4", "film.mp4.cellstorm.yaml", "notes.txt"):
         (project.recordings_folder / name).write_text("")
     assert project.recording_files() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["CON.mp4", "nul.mp4", "a:b.mp4", "film. .mp4", "..mp4", "\\x.mp4"]
+)
+def test_keys_are_names_of_files_on_every_system(name: str) -> None:
+    assert is_plain_name(partition_key(name, "f" * 64))
+
+
+def test_a_link_out_of_the_watched_folder_is_no_recording(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_bytes(b"secret")
+    (project.recordings_folder / "film.mp4").symlink_to(tmp_path / "out.mp4")
+    with pytest.raises(RecordingError, match="no longer in .*none of that name"):
+        recording_of(project, recording_key(project.recordings_folder / "film.mp4"))
+
+
+def test_names_of_datasets_are_those_of_files_on_every_system(tmp_path: Path) -> None:
+    for name in ("mine", "CON", "a:b", "dot.", ".hidden"):
+        (tmp_path / f"{name}.yaml").write_text("")
+    assert dataset_names(tmp_path) == ("mine",)

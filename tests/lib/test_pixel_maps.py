@@ -1,14 +1,16 @@
 """Pixel maps: shapes and values are checked, files belong together, regions are cut out."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from cellstorm_lib.camera import CameraCalibration, read_calibration, write_calibration
 from cellstorm_lib.errors import CalibrationError
-from cellstorm_lib.pixel_maps import PixelMaps
+from cellstorm_lib.pixel_maps import PixelMaps, read_map
 from cellstorm_lib.recording import Roi
 
 RNG = np.random.default_rng(3)
@@ -99,7 +101,7 @@ def test_maps_that_do_not_belong_to_the_file_are_refused(tmp_path: Path) -> None
         read_calibration(path)
     (tmp_path / "CAL.offset_adu.tif").write_bytes(b"no tiff")
     with pytest.raises(
-        CalibrationError, match=r"CAL.offset_adu.tif, a map of a camera.* cannot be read"
+        CalibrationError, match=r"CAL.offset_adu.tif is to be a map of a camera.* cannot be read"
     ):
         read_calibration(path)
     (tmp_path / "CAL.offset_adu.tif").unlink()
@@ -108,3 +110,24 @@ def test_maps_that_do_not_belong_to_the_file_are_refused(tmp_path: Path) -> None
     path.write_text(path.read_text().replace('"offset_adu": {', '"shine": {'))
     with pytest.raises(CalibrationError, match="unknown map 'shine'"):
         read_calibration(path)
+
+
+@pytest.mark.parametrize("name", ["../other.offset_adu.tif", "/etc/passwd", "", "a:b", "CON", None])
+def test_a_map_that_does_not_lie_beside_its_file_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "below" / "CAL.json"
+    write_calibration(camera(PixelMaps(offset_adu=OFFSET)), path)
+    write_calibration(camera(PixelMaps(offset_adu=OFFSET)), tmp_path / "other.json")
+    content = json.loads(path.read_text())
+    content["maps"]["offset_adu"]["file"] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(CalibrationError, match=r"CAL\.json") as raised:
+        read_calibration(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_empty_map_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "map.tif", np.ones((3, 4, 5), np.float32), photometric="minisblack")
+    with pytest.raises(CalibrationError, match=r"map.tif .* several images, but one"):
+        read_map(tmp_path / "map.tif")
+    with pytest.raises(CalibrationError, match=r"no file"):
+        read_map(tmp_path)

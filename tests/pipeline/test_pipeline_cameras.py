@@ -34,9 +34,52 @@ def test_presets_and_stated_cameras_are_found_by_name(shelf: CameraShelf) -> Non
     assert (mine.name, mine.offset_adu, mine.gain_e_per_adu) == ("mine", 5.0, 0.34)
 
 
-def test_a_calibration_file_is_a_camera_too(shelf: CameraShelf, tmp_path: Path) -> None:
-    write_calibration(PHONE, tmp_path / "CAL.json")
-    assert shelf.camera(str(tmp_path / "CAL.json")) == PHONE
+def test_only_a_person_may_name_a_calibration_file_anywhere(
+    shelf: CameraShelf, tmp_path: Path
+) -> None:
+    path = tmp_path / "CAL.json"
+    write_calibration(PHONE, path)
+    assert shelf.camera_or_file(str(path)) == PHONE
+    for name in (str(path), "../CAL.json"):
+        with pytest.raises(
+            CalibrationError, match=r"no camera .* or put a CAL.json into .*cameras"
+        ):
+            shelf.camera(name)
+
+
+def test_the_file_of_a_camera_is_known_by_its_name_in_the_folder(shelf: CameraShelf) -> None:
+    write_calibration(PHONE, shelf.folder / "phone.json")
+    assert shelf.camera("phone.json") == shelf.camera("phone") == PHONE
+    assert shelf.camera_or_file("phone.json") == shelf.camera_or_file("phone") == PHONE
+    assert shelf.camera_or_file("huawei-p9-raw") is CAMERA_PRESETS["huawei-p9-raw"]
+    with pytest.raises(CalibrationError, match="no camera 'nokia'"):
+        shelf.camera_or_file("nokia")
+
+
+def test_a_flat_field_of_another_size_is_said_with_its_file(shelf: CameraShelf) -> None:
+    write_calibration(PHONE, shelf.folder / "phone.json")
+    write_map(np.zeros((4, 5), np.float32), shelf.flat_fields / "phone.tif")
+    with pytest.raises(CalibrationError, match=r"phone.tif is no flat field .*above 0 everywhere"):
+        shelf.camera("phone")
+
+
+def test_a_link_to_nowhere_is_said_with_its_name(shelf: CameraShelf) -> None:
+    shelf.folder.mkdir()
+    (shelf.folder / "lost.yaml").symlink_to("gone.yaml")
+    (shelf.folder / "last.json").symlink_to("gone.json")
+    with pytest.raises(SettingsError, match=r"lost.yaml does not exist"):
+        shelf.camera("lost")
+    with pytest.raises(CalibrationError, match=r"last.json does not exist"):
+        shelf.camera("last")
+
+
+@pytest.mark.parametrize("name", ["CON", "nul", "lpt1", "phone.", "con.x"])
+def test_names_that_windows_keeps_for_itself_are_no_cameras(shelf: CameraShelf, name: str) -> None:
+    write_calibration(PHONE, shelf.folder / f"{name}.json")
+    assert shelf.names() == ()
+    with pytest.raises(CalibrationError, match="no camera"):
+        shelf.camera(name)
+    assert shelf.look_of(name) == ""
 
 
 def test_unknown_cameras_are_answered_with_the_known_ones(shelf: CameraShelf) -> None:
@@ -53,6 +96,9 @@ def test_a_stated_camera_needs_all_its_numbers_or_a_preset(shelf: CameraShelf) -
     (shelf.folder / "half.yaml").write_text("offset_adu: 5\ngain_e_per_adu: 0.5\n")
     with pytest.raises(SettingsError, match=r"half.yaml: .*'bit_depth', 'read_noise_e'.* missing"):
         shelf.camera("half")
+    (shelf.folder / "odd.yaml").write_text("preset: huawei-p9-raw\ngain_e_per_adu: 0\n")
+    with pytest.raises(SettingsError, match=r"odd.yaml: gain_e_per_adu must be above 0"):
+        shelf.camera("odd")
     (shelf.folder / "other.yaml").write_text("preset: nokia\n")
     with pytest.raises(SettingsError, match=r"other.yaml: there is no preset 'nokia'; there are"):
         shelf.camera("other")

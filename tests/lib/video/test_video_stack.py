@@ -384,3 +384,20 @@ def test_frames_in_memory_may_say_that_they_were_denoised():
     plain, denoised = ArraySource(frames), ArraySource(frames, denoised_photons_per_adu=0.02)
     assert (plain.facts.is_denoised, plain.facts.photons_per_adu) == (False, None)
     assert (denoised.facts.is_denoised, denoised.facts.photons_per_adu) == (True, 0.02)
+
+
+def test_a_description_of_far_more_frames_than_there_is_room_for_is_refused(tmp_path):
+    (tmp_path / "film.dax").write_bytes(bytes(2 * 16 * 12 * 6))
+    for count in (10**8, 10**30):
+        (tmp_path / "film.inf").write_text(
+            f"frame dimensions = 16 x 12\nnumber of frames = {count}\n"
+        )
+        with pytest.raises(RecordingError, match=rf"film.dax .*{count} frames, but has room for 6"):
+            open_recording(tmp_path / "film.dax")
+
+
+def test_a_description_that_is_no_file_is_refused(tmp_path):
+    (tmp_path / "film.dax").write_bytes(bytes(9))
+    (tmp_path / "film.inf").mkdir()
+    with pytest.raises(RecordingError, match=r"film.inf .* cannot be read .*folder or a device"):
+        open_recording(tmp_path / "film.dax")

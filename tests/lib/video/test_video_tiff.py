@@ -9,7 +9,8 @@ from numbered_videos import read
 
 from cellstorm_lib.errors import ExportError, RecordingError
 from cellstorm_lib.video.read import open_recording
-from cellstorm_lib.video.tiff import read_image, write_image, write_stack
+from cellstorm_lib.video.tiff import read_image, read_image_details, write_image, write_stack
+from cellstorm_lib.video.tiff_chain import refuse_circles
 
 STACK = np.random.default_rng(2).integers(0, 60_000, (23, 18, 14)).astype(np.uint16)
 
@@ -128,3 +129,50 @@ def test_image_without_a_scale_or_of_several_pages_is_refused(tmp_path):
     for name in ("text", "missing"):
         with pytest.raises(RecordingError, match=rf"{name}\.tif cannot be read as a TIFF image"):
             read_image(tmp_path / f"{name}.tif")
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("order", "<>")
+def test_directories_that_lead_in_a_circle_are_refused(tmp_path, order, is_big):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(
+        path, STACK[:3], byteorder=order, bigtiff=is_big, metadata=None, compression="zlib",
+        photometric="minisblack",
+    )  # fmt: skip
+    with tifffile.TiffFile(path) as tif:
+        offsets = [page.offset for page in tif.pages]
+        last = tif.pages[2]
+        entry, count = (20, 8) if is_big else (12, 2)
+        at = last.offset + count + len(last.tags) * entry
+    refuse_circles(path)
+    content = bytearray(path.read_bytes())
+    size = 8 if is_big else 4
+    content[at : at + size] = offsets[1].to_bytes(size, "big" if order == ">" else "little")
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"stack.tif .*round in a circle"):
+        open_recording(path)
+
+
+def test_an_image_that_claims_more_than_a_camera_has_is_refused(tmp_path):
+    path = tmp_path / "image.tif"
+    write_image(path, STACK[0], pixel_size_nm=10.0)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[0].tags["ImageLength"].overwrite(1 << 25)
+    with pytest.raises(RecordingError, match=r"image.tif claims frames of 14 x 33554432 pixels"):
+        read_image(path)
+
+
+def test_an_image_in_more_pieces_than_it_lists_is_refused(tmp_path):
+    path = tmp_path / "image.tif"
+    write_image(path, STACK[0], pixel_size_nm=10.0)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[0].tags["ImageLength"].overwrite(1 << 20)
+        tif.pages[0].tags["RowsPerStrip"].overwrite(1)
+    with pytest.raises(RecordingError, match=r"in 1048576 pieces, but says of 1 where they are"):
+        read_image(path)
+
+
+def test_a_folder_is_no_image(tmp_path):
+    for read_file in (read_image, read_image_details):
+        with pytest.raises(RecordingError, match="a folder or a device, not a file"):
+            read_file(tmp_path)
