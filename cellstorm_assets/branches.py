@@ -1,6 +1,6 @@
 """From frames to resolution, once for each version of the frames of a recording."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, cast
 
@@ -8,12 +8,14 @@ import dagster as dg
 
 from cellstorm_assets.config import config_for, with_changes
 from cellstorm_assets.denoising import stack_of
+from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import as_check, as_metadata, picture, said_plainly, table
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.recordings import GROUP, OWNERS, source_of
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.localize import LocalizeReport
+from cellstorm_lib.pipeline.lineage import STEPS, settings_inputs
 from cellstorm_lib.pipeline.quality import Quality, measure_quality
 from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEntry
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -75,15 +77,19 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         "partitions_def": RECORDINGS,
         "group_name": GROUP,
         "owners": OWNERS,
-        "code_version": "1",
         "key_prefix": [branch],
     }
 
     def in_branch(**special: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
         """Declare an asset of this branch."""
-        return cast(
-            "Callable[[Callable[..., Any]], dg.AssetsDefinition]", dg.asset(**common, **special)
-        )
+
+        def declared(function: Callable[..., Any]) -> dg.AssetsDefinition:
+            code = STEPS[f"{branch}/{function.__name__}"].code
+            return cast(
+                "dg.AssetsDefinition", dg.asset(**common, code_version=code, **special)(function)
+            )
+
+        return declared
 
     localizations_key = dg.AssetKey([branch, "localizations"])
     frc_key = dg.AssetKey([branch, "frc_report"])
@@ -103,13 +109,15 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult[Drift]:
         """How the sample moved during the film, estimated from the spots themselves."""
         with said_plainly():
-            settings = with_changes(project.project().settings().drift, config)
-            found = estimate_drift(spots, settings)
+            given = project.project().settings()
+            settings = replace(given, drift=with_changes(given.drift, config))
+            found = estimate_drift(spots, settings.drift)
         return dg.MaterializeResult(
             value=found,
             metadata={
                 **as_metadata(found),
                 "drift": picture(figure_png(drift_figure(found)), "drift"),
+                **used(settings_inputs(settings, given)),
             },
         )
 
@@ -134,8 +142,8 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Molecules: spots without drift, the blinks of one molecule merged, doubtful ones out."""
         with said_plainly():
-            settings = project.project().settings()
-            settings = replace(settings, merge=with_changes(settings.merge, config))
+            given = project.project().settings()
+            settings = replace(given, merge=with_changes(given.merge, config))
             refined = refine_spots(spots, drift, settings)
         table = refined.localizations.with_provenance(
             merge_report=asdict(refined.merge_report),
@@ -152,6 +160,7 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
                 "uncertainty": picture(
                     figure_png(histogram_figure("uncertainty_nm", {branch: table})), "uncertainty"
                 ),
+                **used(settings_inputs(settings, given)),
             },
             check_results=[as_check(found, localizations_key) for found in check_positions(table)],
         )
@@ -168,14 +177,16 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult[RenderedImage]:
         """The super-resolution image, every molecule drawn as sharp as it is known."""
         with said_plainly():
-            settings = with_changes(project.project().settings().render, config)
-            image = render(localizations, settings)
+            given = project.project().settings()
+            settings = replace(given, render=with_changes(given.render, config))
+            image = render(localizations, settings.render)
         return dg.MaterializeResult(
             value=image,
             metadata={
                 "pixel_nm": image.pixel_nm,
                 "localizations": len(localizations),
                 "image": picture(preview_png(image), "super-resolution image"),
+                **used(settings_inputs(settings, given)),
             },
         )
 
@@ -189,7 +200,8 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
     def frc_report(localizations: Localizations, project: ProjectResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """The resolution by Fourier ring correlation, or the reason why there is none."""
         with said_plainly():
-            reports = measure_resolutions(localizations, project.project().settings())
+            settings = project.project().settings()
+            reports = measure_resolutions(localizations, settings)
         return dg.MaterializeResult(
             value=reports,
             metadata={
@@ -197,6 +209,7 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
                 "curve": picture(
                     figure_png(frc_figure(reports.chosen)), "Fourier ring correlation"
                 ),
+                **used(settings_inputs(settings)),
             },
             check_results=[as_check(check_resolution(reports.chosen), frc_key)],
         )
@@ -258,13 +271,14 @@ def _raw_spots(in_branch: Declare) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[Localizations]:
         """Every blink that was found and fitted, frame by frame, as found."""
         with said_plainly():
+            settings, inputs = _with_detection(project, config)
             found, report = find_spots(
                 source_of(recording, project),
                 recording.calibration,
                 recording.pixel_size_nm,
-                _with_detection(project, config),
+                settings,
             )
-        return _found_spots(found, report, "raw")
+        return _found_spots(found, report, "raw", inputs)
 
     return spots
 
@@ -282,31 +296,37 @@ def _denoised_spots(in_branch: Declare) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[Localizations]:
         """Every blink that was found and fitted in the denoised frames, frame by frame."""
         with said_plainly():
+            settings, inputs = _with_detection(project, config)
             found, report = find_denoised_spots(
                 source_of(recording, project),
                 stack_of(project.project(), context.partition_key),
                 denoised_stack,
                 recording.pixel_size_nm,
-                _with_detection(project, config),
+                settings,
             )
-        return _found_spots(found, report, "denoised")
+        return _found_spots(found, report, "denoised", inputs)
 
     return spots
 
 
-def _with_detection(project: ProjectResource, config: Any) -> PipelineSettings:
-    """Return the project's settings with what the launchpad changes in the detection."""
-    settings = project.project().settings()
-    detect = with_changes(settings.localize.detect, config)
-    return replace(settings, localize=replace(settings.localize, detect=detect))
+def _with_detection(
+    project: ProjectResource, config: Any
+) -> tuple[PipelineSettings, Mapping[str, str]]:
+    """Return the project's settings with what the launchpad changes in the detection, as inputs."""
+    given = project.project().settings()
+    detect = with_changes(given.localize.detect, config)
+    settings = replace(given, localize=replace(given.localize, detect=detect))
+    return settings, settings_inputs(settings, given)
 
 
 def _found_spots(
-    found: Localizations, report: LocalizeReport, branch: str
+    found: Localizations, report: LocalizeReport, branch: str, inputs: Mapping[str, str]
 ) -> dg.MaterializeResult[Localizations]:
     """Return the spots of a branch with what people see of them."""
+    kept = asdict(report)
+    del kept["frames_per_second"]  # so that the same inputs give the same file
     return dg.MaterializeResult(
-        value=found.with_provenance(localize_report=asdict(report)),
+        value=found.with_provenance(localize_report=kept),
         metadata={
             **as_metadata(report),
             "dagster/row_count": len(found),
@@ -314,5 +334,6 @@ def _found_spots(
             "photons": picture(
                 figure_png(histogram_figure("photons", {branch: found})), "photons per spot"
             ),
+            **used(inputs),
         },
     )

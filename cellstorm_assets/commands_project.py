@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,10 @@ from cellstorm_assets.command_options import (
     region,
     tell,
 )
+
+if TYPE_CHECKING:
+    from cellstorm_lib.pipeline.lineage_files import Note
+    from cellstorm_lib.pipeline.result import RecordingResult
 
 
 @click.command()
@@ -127,6 +131,7 @@ def process(
     from cellstorm_assets.project import find_project
     from cellstorm_assets.summary import summary_of
     from cellstorm_lib.files import written_whole
+    from cellstorm_lib.pipeline.lineage_files import note_picture, page_with
     from cellstorm_lib.pipeline.process import process_recording
     from cellstorm_lib.report.page import recording_page
     from cellstorm_lib.report.picture import write_picture
@@ -138,7 +143,7 @@ def process(
     result = process_recording(
         source,
         folder,
-        camera=project.cameras.camera(camera) if camera else None,
+        camera=project.cameras.camera_or_file(camera) if camera else None,
         pixel_size_nm=pixel_size_nm,
         own_flat_field=own_flat_field,
         network=None if no_denoise else network_of(project, model),
@@ -147,13 +152,23 @@ def process(
     )
     report = folder / "report.html"
     with written_whole(report) as temporary:
-        temporary.write_text(recording_page(result), encoding="utf-8")
+        page = page_with(recording_page(result), _note(result, "recording_report"))
+        temporary.write_text(page, encoding="utf-8")
     for branch in result.branches.values():
-        write_picture(branch.image, folder / branch.name / "super_resolution.png")
+        picture = folder / branch.name / "super_resolution.png"
+        write_picture(branch.image, picture)
+        note_picture(picture, _note(result, f"{branch.name}/super_resolution"))
     lines, figures = summary_of(result)
     lines["report"] = str(report)
     figures["report"] = str(report)
     tell(lines, figures, wants_json=wants_json)
+
+
+def _note(result: "RecordingResult", name: str) -> "Note":
+    """Return what to write into the file of a result."""
+    from cellstorm_lib.pipeline.lineage_files import Note
+
+    return Note(result=name, recording=result.facts.name, made_from=result.records[name])
 
 
 @click.command()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cellstorm_assets.cameras import CALIBRATION
+from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import (
     as_check,
     as_metadata,
@@ -17,6 +18,7 @@ from cellstorm_assets.project import recording_of
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for, read_choice
+from cellstorm_lib.pipeline.lineage import STEPS, calibration_input, film_input
 from cellstorm_lib.pipeline.result import FrameFacts, RecordingEntry
 from cellstorm_lib.pipeline.steps import check_loss, survey_recording, widefield_photons
 from cellstorm_lib.recording import FrameSource
@@ -40,7 +42,7 @@ def source_of(entry: RecordingEntry, project: ProjectResource) -> FrameSource:
     group_name=GROUP,
     owners=OWNERS,
     kinds={"parquet"},
-    code_version="2",
+    code_version=STEPS["recording"].code,
     io_manager_key="parquet",
     deps=[
         dg.AssetDep(CALIBRATION, partition_mapping=dg.AllPartitionMapping()),
@@ -80,6 +82,13 @@ def recording(
             "notes": "\n".join(notes) or "none",
             "first frame": frame_picture(first.frames[0], entry.pixel_size_nm, "first frame"),
             **as_metadata(entry.facts),
+            **used(
+                {
+                    "film": film_input(path.name, source.facts.digest, choice.roi),
+                    "calibration": calibration_input(given, choice),
+                },
+                recording=path.name,
+            ),
         },
         data_version=dg.DataVersion(f"{entry.facts.digest[:16]}-{calibration.digest[:16]}"),
     )
@@ -96,7 +105,7 @@ FRAME_FACTS = dg.AssetKey("frame_facts")
             io_manager_key="parquet",
             owners=OWNERS,
             kinds={"parquet"},
-            code_version="1",
+            code_version=STEPS["frame_facts"].code,
             dagster_type=FrameFacts,
             description="What each frame is: its time, whether it is a key frame, its size in the "
             "file, its mean grey value, and whether damage makes it doubtful.",
@@ -105,7 +114,7 @@ FRAME_FACTS = dg.AssetKey("frame_facts")
             io_manager_key="picture",
             owners=OWNERS,
             kinds={"tiff"},
-            code_version="1",
+            code_version=STEPS["widefield"].code,
             dagster_type=Picture,
             description="The mean of all frames: what an ordinary microscope would show.",
         ),
@@ -137,6 +146,9 @@ def survey(
             "mean_adu": float(facts.mean_adu.mean()),
             "frames over time": picture(
                 figure_png(frame_facts_figure(facts.table())), "frames over time"
+            ),
+            **used(
+                {"film": film_input(recording.file_name, recording.facts.digest, recording.roi)}
             ),
         },
         check_results=[as_check(outcome, FRAME_FACTS) for outcome in check_loss(facts.loss)],

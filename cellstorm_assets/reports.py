@@ -1,12 +1,14 @@
 """The page of one recording, made from its stored results."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import dagster as dg
 
 from cellstorm_assets.branches import BRANCH_ASSETS
+from cellstorm_assets.lineage import stored_records
+from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import picture, said_plainly
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import Project
@@ -15,6 +17,7 @@ from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.summary import first_resolution
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.judged import JudgedRecording
+from cellstorm_lib.pipeline.lineage import STEPS, record_of, settings_inputs
 from cellstorm_lib.pipeline.quality import Quality
 from cellstorm_lib.pipeline.result import (
     BranchResult,
@@ -39,6 +42,8 @@ from cellstorm_lib.report.headline import recommended_first
 from cellstorm_lib.report.page import recording_page
 from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.tables import Localizations
+
+_REPORT = "recording_report"
 
 
 def stored_result(value_of: Callable[[dg.AssetKey], Any], project: Project) -> RecordingResult:
@@ -123,7 +128,7 @@ _NEEDED: dict[tuple[str, ...], type] = {
     group_name=GROUP,
     owners=OWNERS,
     kinds={"html"},
-    code_version="3",
+    code_version=STEPS[_REPORT].code,
     io_manager_key="page",
     ins={"_".join(key): dg.AssetIn(list(key), dagster_type=kind) for key, kind in _NEEDED.items()},
 )
@@ -132,8 +137,11 @@ def recording_report(
 ) -> dg.MaterializeResult[str]:
     """One page to read and to send: image, resolution, checks, settings, and how to redo it."""
     with said_plainly():
+        inputs = settings_inputs(project.project().settings())
         result = stored_result(lambda key: values["_".join(key.path)], project.project())
-        page = recording_page(result)
+        made_from = stored_records(project.project(), context.partition_key)
+        records = {_REPORT: record_of(_REPORT, inputs, made_from)}
+        page = recording_page(replace(result, records=records))
     path = project.project().assets_folder / "recording_report" / f"{context.partition_key}.html"
     shown = recommended_first(result)[0]
     return dg.MaterializeResult(
@@ -144,5 +152,6 @@ def recording_report(
             "branch": shown.name,
             "image": picture(preview_png(shown.image), "super-resolution image"),
             "resolution_nm": first_resolution(shown).resolution_nm or "none",
+            **used(inputs),
         },
     )

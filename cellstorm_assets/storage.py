@@ -2,7 +2,8 @@
 
 import tempfile
 from abc import abstractmethod
-from dataclasses import is_dataclass
+from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -12,11 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 from upath import UPath
 
+from cellstorm_assets.lineage_notes import note_for, remember
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.calibrate.flat_field import FlatField
 from cellstorm_lib.camera import CameraCalibration, read_calibration, write_calibration
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.pairs.pair_set import PairSet, read_pairs, write_pairs
+from cellstorm_lib.pipeline.lineage_files import LINEAGE, Note, note_in, note_picture, page_with
 from cellstorm_lib.pipeline.result import FrcReports
 from cellstorm_lib.pipeline.store import read_records, write_records
 from cellstorm_lib.pixel_maps import read_map, write_map
@@ -39,24 +42,28 @@ Stored = TypeVar("Stored")
 
 
 class _WholeFiles(dg.UPathIOManager):
-    """Stores a value by a library function that writes a local file, whole or not at all."""
+    """Stores a value by a library function that writes a local file, whole or not at all.
+
+    Into the same file goes what the value was made from, where that is known.
+    """
 
     @abstractmethod
-    def write(self, value: Any, path: Path) -> None:
-        """Write a value to a local file."""
+    def write(self, value: Any, path: Path, note: Note | None) -> None:
+        """Write a value to a local file, and what it was made from."""
 
     @abstractmethod
     def read(self, kind: Any, path: Path) -> Any:
         """Read a value as a type from a local file."""
 
-    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:  # noqa: ARG002
+    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
         """Write the value; to a store that is not a disk, by way of a local file."""
+        note = note_for(context)
         if path.protocol in {"", "file"}:
-            self.write(obj, Path(str(path)))
+            self.write(obj, Path(str(path)), note)
             return
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / path.name
-            self.write(obj, local)
+            self.write(obj, local, note)
             self._upload(Path(folder), path)
 
     def _upload(self, folder: Path, path: UPath) -> None:
@@ -95,19 +102,27 @@ class _WholeFiles(dg.UPathIOManager):
         """Read the value as the type its reader asks for."""
         kind = context.dagster_type.typing_type
         if get_origin(kind) is dict:  # all partitions of a recording's asset at once
-            kind = get_args(kind)[1]
-        return self._read_from(kind, path)
+            return self._read_from(get_args(kind)[1], path)
+        return self._read_from(kind, path, context)
 
-    def _read_from(self, kind: Any, path: UPath) -> Any:
+    def _read_from(self, kind: Any, path: UPath, context: dg.InputContext | None = None) -> Any:
         """Read a value as a type, from a store that is not a disk by way of a local file."""
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; materialize it first")
         if path.protocol in {"", "file"}:
-            return self.read(kind, Path(str(path)))
+            return self._read_noted(kind, Path(str(path)), context)
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / path.name
             self._download(path, local)
-            return self.read(kind, local)
+            return self._read_noted(kind, local, context)
+
+    def _read_noted(self, kind: Any, path: Path, context: dg.InputContext | None) -> Any:
+        """Read a value, and remember what it was made from; not when it was replaced meanwhile."""
+        note = None if context is None else note_in(path)
+        value = self.read(kind, path)
+        if note is not None and context is not None and note == note_in(path):
+            remember(context, note)
+        return value
 
 
 class ParquetFiles(_WholeFiles):
@@ -115,19 +130,20 @@ class ParquetFiles(_WholeFiles):
 
     extension = ".parquet"
 
-    def write(self, value: Any, path: Path) -> None:
+    def write(self, value: Any, path: Path, note: Note | None) -> None:
         """Write one value by its type."""
+        lineage = None if note is None else note.plain()
         if isinstance(value, Localizations):
-            write_localizations(value, path)
+            write_localizations(_of_lineage(value, lineage), path)
         elif isinstance(value, Emitters):
             write_emitters(value, path)
         elif isinstance(value, FrcReports):
-            write_records(value.reports, path)
+            write_records(value.reports, path, lineage=lineage)
         elif isinstance(value, pd.DataFrame):
             with written_whole(path) as temporary:
                 value.to_parquet(temporary, index=False)
         else:
-            write_records([value], path)
+            write_records([value], path, lineage=lineage)
 
     def read(self, kind: Any, path: Path) -> Any:
         """Read one value by the type that is asked for."""
@@ -144,29 +160,39 @@ class ParquetFiles(_WholeFiles):
         raise dg.DagsterInvariantViolationError(f"no reader for {kind} from {path}")
 
 
+def _of_lineage(table: Localizations, lineage: Mapping[str, Any] | None) -> Localizations:
+    """Return a table that says what it was made from, and nothing of what another was."""
+    rest = {name: value for name, value in table.provenance.items() if name != LINEAGE}
+    return replace(table, provenance=rest if lineage is None else {**rest, LINEAGE: lineage})
+
+
 class PictureFiles(_WholeFiles):
     """Images as 32-bit TIFF with the pixel size, and a PNG with a scale bar beside it."""
 
     extension = ".tif"
 
-    def write(self, value: RenderedImage | Picture, path: Path) -> None:
+    def write(self, value: RenderedImage | Picture, path: Path, note: Note | None) -> None:
         """Write the TIFF and the PNG."""
+        details: dict[str, Any] = {} if note is None else {LINEAGE: note.plain()}
         if isinstance(value, RenderedImage):
-            details: dict[str, Any] = {
+            details |= {
                 "method": value.method,
                 "localizations": value.localizations,
                 "outside": value.outside,
             }
             write_image(path, value.image, pixel_size_nm=value.pixel_nm, details=details)
         else:
-            details = {"colours": value.colours, "is_sparse": value.is_sparse}
+            details |= {"colours": value.colours, "is_sparse": value.is_sparse}
             write_image(path, value.values, pixel_size_nm=value.pixel_nm, details=details)
         write_picture(value, path.with_suffix(".png"))
+        if note is not None:
+            note_picture(path.with_suffix(".png"), note)
 
     def read(self, kind: Any, path: Path) -> RenderedImage | Picture:
         """Read the TIFF as a picture or as a rendered image."""
         values, pixel_nm = read_image(path)
         details = read_image_details(path)
+        details.pop(LINEAGE, None)
         if kind is RenderedImage:
             return RenderedImage(image=values, pixel_nm=pixel_nm, **details)
         return Picture(values=values, pixel_nm=pixel_nm, **details)
@@ -177,10 +203,11 @@ class PageFiles(_WholeFiles):
 
     extension = ".html"
 
-    def write(self, value: str, path: Path) -> None:
+    def write(self, value: str, path: Path, note: Note | None) -> None:
         """Write the page."""
+        page = value if note is None else page_with(value, note)
         with written_whole(path) as temporary:
-            temporary.write_text(value, encoding="utf-8")
+            temporary.write_text(page, encoding="utf-8")
 
     def read(self, kind: Any, path: Path) -> str:  # noqa: ARG002
         """Read the page."""
@@ -192,7 +219,7 @@ class CalibrationFiles(_WholeFiles):
 
     extension = ".json"
 
-    def write(self, value: CameraCalibration, path: Path) -> None:
+    def write(self, value: CameraCalibration, path: Path, note: Note | None) -> None:  # noqa: ARG002
         """Write the calibration."""
         write_calibration(value, path)
 
@@ -206,7 +233,7 @@ class FlatFieldFiles(_WholeFiles):
 
     extension = ".tif"
 
-    def write(self, value: FlatField, path: Path) -> None:
+    def write(self, value: FlatField, path: Path, note: Note | None) -> None:  # noqa: ARG002
         """Write the map and its picture."""
         write_map(value.relative_sensitivity, path)
         with written_whole(path.with_suffix(".png")) as temporary:
@@ -222,7 +249,7 @@ class PairFolders(_WholeFiles):
 
     extension = ".zarr"
 
-    def write(self, value: PairSet, path: Path) -> None:
+    def write(self, value: PairSet, path: Path, note: Note | None) -> None:  # noqa: ARG002
         """Write the pairs."""
         write_pairs(value, path)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dagster as dg
+from another_champion import crown_another
 from browser import find_chromium, let_in, open_picture, opened_page, served, show_asset
 from calibration_series import write_series
 from playwright.sync_api import Page, sync_playwright
@@ -23,6 +24,8 @@ from playwright.sync_api import Page, sync_playwright
 from cellstorm_assets.command_options import announced
 from cellstorm_assets.definitions import build_defs
 from cellstorm_assets.demo import run_demo
+from cellstorm_assets.lineage import Present, lineages
+from cellstorm_assets.lineage_checks import tell_page
 from cellstorm_assets.project import Project, find_project
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +53,9 @@ def main() -> None:
                 photograph_recording(page, address, project)
                 photograph_camera(page, address)
                 photograph_comparison(page, address)
+            with opened_page(playwright, width_px=2100, height_px=1160) as page:
+                let_in(page, home, address)
+                photograph_lineage(page, address, project)
             with opened_page(playwright, width_px=1200, height_px=1500) as page:
                 photograph_pages(page, project)
 
@@ -132,6 +138,22 @@ def photograph_comparison(page: Page, address: str) -> None:
     page.goto(f"{address}/runs", wait_until="networkidle")
     page.wait_for_timeout(2000)
     take(page, "runs")
+
+
+def photograph_lineage(page: Page, address: str, project: Project) -> None:
+    """What is fresh, and what is stale once another network is the champion, and why."""
+    for state in ("fresh", "stale"):
+        if state == "stale":
+            crown_another(project)
+        with dg.DagsterInstance.get() as instance:
+            tell_page(instance, list(lineages(Present(project))))
+        page.goto(f"{address}/assets/verdict?view=lineage&lineageScope=neighbors")
+        page.wait_for_timeout(8000)
+        take(page, f"lineage-{state}")
+    page.set_viewport_size({"width": 1500, "height": 640})
+    page.goto(f"{address}/assets/verdict?view=checks", wait_until="networkidle")
+    page.wait_for_timeout(2000)
+    take(page, "lineage-why")
 
 
 def photograph_pages(page: Page, project: Project) -> None:

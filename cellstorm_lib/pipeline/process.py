@@ -1,17 +1,26 @@
 """One recording from file to resolution, without any server."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.localize.localize import LocalizeReport
-from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
+from cellstorm_lib.pipeline.choice import RecordingChoice, calibration_for, pixel_size_for
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
+from cellstorm_lib.pipeline.ledger import Ledger
+from cellstorm_lib.pipeline.lineage import (
+    calibration_input,
+    film_input,
+    model_input,
+    settings_inputs,
+)
+from cellstorm_lib.pipeline.lineage_files import LINEAGE
 from cellstorm_lib.pipeline.quality import measure_quality
 from cellstorm_lib.pipeline.result import (
     BranchResult,
@@ -90,10 +99,17 @@ def process_recording(
     calibration, notes = calibration_for(source, camera, own_flat_field=own_flat_field)
     frame_facts, mean_adu = survey_recording(source, progress=announce("survey"))
     widefield = widefield_photons(mean_adu, calibration)
+    choice = RecordingChoice(pixel_size_nm=pixel_size_nm, own_flat_field=own_flat_field)
+    ledger = Ledger(
+        recording=source.facts.name, inputs=_inputs(source, camera, choice, network, settings)
+    )
     out.mkdir(parents=True, exist_ok=True)
-    write_records([source.facts], out / "recording.parquet")
-    write_records([frame_facts], out / "frame_facts.parquet")
-    write_image(out / "widefield.tif", widefield, pixel_size_nm=pixel_nm)
+    for name, value in (("recording", source.facts), ("frame_facts", frame_facts)):
+        write_records([value], out / f"{name}.parquet", lineage=ledger.note(name).plain())
+    write_image(
+        out / "widefield.tif", widefield, pixel_size_nm=pixel_nm,
+        details={LINEAGE: ledger.note("widefield").plain()},
+    )  # fmt: skip
     spots, report = find_spots(
         source, calibration, pixel_nm, settings, progress=announce("localize")
     )
@@ -101,8 +117,7 @@ def process_recording(
         "raw", spots, report, settings, announce,
         widefield=widefield, checks=check_loss(frame_facts.loss),
     )  # fmt: skip
-    write_branch(raw, out / raw.name)
-    branches = {raw.name: raw}
+    branches = {raw.name: write_branch(raw, out / raw.name, ledger)}
     judged: JudgedRecording | None = None
     if network is not None:
         stack = out / DENOISED_STACK
@@ -110,16 +125,17 @@ def process_recording(
             source, calibration, network, stack,
             pixel_size_nm=pixel_nm, progress=announce("denoise"),
         )  # fmt: skip
+        ledger.note("denoised_stack")
         denoised = denoised_branch(
             source, stack, told, pixel_nm, settings, announce, widefield=widefield
         )
-        write_branch(denoised, out / denoised.name)
-        branches[denoised.name] = denoised
+        branches[denoised.name] = write_branch(denoised, out / denoised.name, ledger)
         judged = judge_recording(
             BranchFindings.of(raw), BranchFindings.of(denoised), told,
             film=source, calibration=calibration, stack=stack,
         )  # fmt: skip
-        write_records([judged], out / "verdict.parquet")
+        write_records([judged], out / "verdict.parquet", lineage=ledger.note("verdict").plain())
+    ledger.note("recording_report")
     return RecordingResult(
         facts=source.facts,
         loss=frame_facts.loss,
@@ -132,6 +148,7 @@ def process_recording(
         notes=notes,
         verdict=judged.verdict if judged else None,
         strips=judged.strips if judged else (),
+        records=ledger.records,
     )
 
 
@@ -196,17 +213,52 @@ def refine_branch(
     )
 
 
-def write_branch(branch: BranchResult, folder: Path) -> None:
-    """Write the tables and the image of one branch into its folder."""
-    write_localizations(branch.spots, folder / "spots.parquet")
-    write_records([branch.drift], folder / "drift.parquet")
-    write_localizations(branch.localizations, folder / "localizations.parquet")
+def write_branch(branch: BranchResult, folder: Path, ledger: Ledger) -> BranchResult:
+    """Write the tables and the image of one branch into its folder.
+
+    Returns
+    -------
+    BranchResult
+        The branch with tables that say what they were made from, as they were written.
+    """
+
+    def lineage(name: str) -> dict[str, Any]:
+        return ledger.note(f"{branch.name}/{name}").plain()
+
+    spots = ledger.noted(branch.spots, f"{branch.name}/spots")
+    write_localizations(spots, folder / "spots.parquet")
+    write_records([branch.drift], folder / "drift.parquet", lineage=lineage("drift"))
+    localizations = ledger.noted(branch.localizations, f"{branch.name}/localizations")
+    write_localizations(localizations, folder / "localizations.parquet")
     write_image(
-        folder / "super_resolution.tif", branch.image.image, pixel_size_nm=branch.image.pixel_nm
-    )
-    write_records(list(branch.frc.values()), folder / "frc_report.parquet")
+        folder / "super_resolution.tif", branch.image.image, pixel_size_nm=branch.image.pixel_nm,
+        details={LINEAGE: lineage("super_resolution")},
+    )  # fmt: skip
+    frc = list(branch.frc.values())
+    write_records(frc, folder / "frc_report.parquet", lineage=lineage("frc_report"))
     if branch.quality is not None:
-        write_records([branch.quality], folder / "quality.parquet")
+        write_records([branch.quality], folder / "quality.parquet", lineage=lineage("quality"))
+    return replace(branch, spots=spots, localizations=localizations)
+
+
+def _inputs(
+    source: FrameSource,
+    camera: CameraCalibration | None,
+    choice: RecordingChoice,
+    network: Network | None,
+    settings: PipelineSettings,
+) -> dict[str, str]:
+    """Return the inputs of everything that is made."""
+    facts = source.facts
+    region = f"{facts.roi.width_px}x{facts.roi.height_px}+{facts.roi.x_px}+{facts.roi.y_px}"
+    inputs = {
+        "film": film_input(facts.name, facts.digest, region),
+        "calibration": calibration_input(camera, choice),
+        **settings_inputs(settings),
+    }
+    if network is not None:
+        inputs["model"] = model_input(network.label, network.denoiser.checkpoint.digest)
+    return inputs
 
 
 def _silently(step: str) -> Progress:  # noqa: ARG001

@@ -1,7 +1,7 @@
 """What is known of one recording when all steps are done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -172,7 +172,7 @@ class DenoiseReport:
     remarks : tuple of str
         In what the recording differs from the film the network was trained on.
     frames_per_second : float
-        Frames over elapsed time, reading and writing included.
+        Frames over elapsed time, reading and writing included; 0 where it was not kept.
     active_share : float
         Share of the cells of 8 x 8 pixels that held light and were computed; 1 where every
         pixel was.
@@ -268,6 +268,9 @@ class RecordingResult:
         Which branch to use; None with one branch only.
     strips : tuple of SpotStrips
         Spots that one branch alone has, cut out of the frames.
+    records : mapping of str to (mapping of str to str)
+        What each result was made from, as `lineage.record_of` tells it, by its name in
+        `lineage.STEPS`; empty where that is not known.
     """
 
     facts: RecordingFacts
@@ -281,6 +284,7 @@ class RecordingResult:
     notes: tuple[str, ...] = ()
     verdict: Verdict | None = None
     strips: tuple[SpotStrips, ...] = ()
+    records: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

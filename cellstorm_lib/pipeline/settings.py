@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.localize.localize import LocalizeSettings
 from cellstorm_lib.reconstruct.frc import FrcSettings
 from cellstorm_lib.reconstruct.render import RenderSettings
@@ -27,6 +28,8 @@ class PipelineSettings:
         Resolution.
     keep : str
         Expression in column names that spots must fulfil; empty keeps all.
+    calibration_days : float
+        Age from which a camera's calibration is reported as old; changes no result.
     """
 
     localize: LocalizeSettings = field(default_factory=LocalizeSettings)
@@ -38,3 +41,10 @@ class PipelineSettings:
         default="",
         metadata={"about": "expression that spots must fulfil, as `photons > 300`; empty: all"},
     )
+    calibration_days: float = field(
+        default=180.0, metadata={"about": "days after which a calibration is reported as old"}
+    )
+
+    def __post_init__(self) -> None:
+        if not self.calibration_days > 0:
+            raise SettingsError(f"calibration_days must be above 0, got {self.calibration_days}")

@@ -14,15 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellstorm_lib import __version__
-from cellstorm_lib.errors import TableError
+from cellstorm_lib.errors import TableError, refusing
 from cellstorm_lib.files import written_whole
 
 Record = TypeVar("Record")
 
 _METADATA_KEY = b"cellstorm"
+#: Apart from the records, which may hold whole images.
+LINEAGE_KEY = b"cellstorm.lineage"
 
 
-def write_records(records: Sequence[Any], path: Path) -> None:
+def write_records(
+    records: Sequence[Any], path: Path, *, lineage: Mapping[str, Any] | None = None
+) -> None:
     """Write dataclasses of one type: their arrays as columns, all else in the file's metadata.
 
     Parameters
@@ -33,6 +37,8 @@ def write_records(records: Sequence[Any], path: Path) -> None:
         inside a record, such as a camera's pixel maps, are kept compressed in the metadata.
     path : Path
         A Parquet file. The column ``record`` counts the records.
+    lineage : mapping, optional
+        What they were made from, as plain content; kept apart in the file's metadata.
     """
     tables = []
     entries = []
@@ -44,6 +50,8 @@ def write_records(records: Sequence[Any], path: Path) -> None:
     content = {"program": f"cellstorm {__version__}", "records": entries}
     table = pa.concat_tables(tables) if tables else pa.table({"record": pa.array([], pa.int32())})
     metadata = {_METADATA_KEY: json.dumps(content, sort_keys=True).encode()}
+    if lineage is not None:
+        metadata[LINEAGE_KEY] = json.dumps(dict(lineage), sort_keys=True).encode()
     with written_whole(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
 
@@ -58,7 +66,8 @@ def read_records(kind: type[Record], path: Path) -> list[Record]:
     """
     if not path.is_file():
         raise TableError(f"{path} does not exist; materialize it first")
-    try:
+    remedy = "materialize it again"
+    with refusing(TableError, path, f"does not hold {kind.__name__}", remedy):
         table = pq.read_table(path)
         entries = json.loads((table.schema.metadata or {})[_METADATA_KEY])["records"]
         number = table["record"].to_numpy()
@@ -71,8 +80,6 @@ def read_records(kind: type[Record], path: Path) -> list[Record]:
                 if name != "record"
             }
             records.append(record_from(kind, {**entry, **columns}))
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise TableError(f"{path} does not hold {kind.__name__}: {error}") from error
     return records
 
 

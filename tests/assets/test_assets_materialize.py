@@ -27,7 +27,7 @@ GROUP_KEYS = {
     "recording", "frame_facts", "widefield", "denoised_stack", "verdict", "recording_report",
     *(f"{branch}/{asset}" for branch in ("raw", "denoised") for asset in BRANCH),
 }  # fmt: skip
-CAMERA_CHECKS = {"bright_light_is_linear", "measured_not_stated"}
+CAMERA_CHECKS = {"bright_light_is_linear", "measured_not_stated", "calibration_is_recent"}
 CHECKS = {
     "frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed", "repeats",
 }  # fmt: skip
@@ -70,7 +70,7 @@ def test_the_definitions_are_valid_and_named_as_designed() -> None:
     groups = {node.key.to_user_string(): node.group_name for node in graph.asset_nodes}
     assert {key for key, group in groups.items() if group == "recordings"} == GROUP_KEYS
     assert groups["recording_comparison"] == "comparisons"
-    assert {key.name for key in graph.asset_check_keys} == CHECKS | CAMERA_CHECKS
+    assert {key.name for key in graph.asset_check_keys} == CHECKS | CAMERA_CHECKS | {"up_to_date"}
     assert {key for key, group in groups.items() if group == "calibration"} == {
         "photon_transfer_curve", "camera_calibration", "dark_stability", "flat_field",
     }  # fmt: skip

@@ -143,3 +143,121 @@ def test_spots_of_the_stack_are_true_and_their_photons_right(
     assert denoised_score.f1 > raw_score.f1 - 3 * error
     assert denoised_score.precision > 0.9
     assert abs(denoised_score.bias_x_nm) < 0.05 * pixel_nm
+
+
+PIECE_FRAMES = 4
+SMALL_PIECES = {"pixel_size_nm": 80.0, "piece_px": PIECE_FRAMES * 48 * 64}
+
+
+class InThrees(Lossy):
+    """A recording that is read three frames at a time."""
+
+    def chunks(self, size: int):
+        return super().chunks(min(size, 3))
+
+
+def broken_off(network: Network, out: Path, frames: np.ndarray, *, at: int) -> None:
+    """Denoise until a run of frames, as if the process ended there."""
+    inner, runs = network.denoiser.denoised, iter(range(at))
+
+    def ending(*given: object, **rest: object) -> object:
+        if next(runs, None) is None:
+            raise KeyboardInterrupt
+        return inner(*given, **rest)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(network.denoiser, "denoised", ending)
+        denoise_recording(InThrees(frames), CAMERA, network, out, **SMALL_PIECES)
+    assert not out.exists()
+
+
+def denoised_frames(network: Network, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the frames the network is shown."""
+    shown: list[int] = []
+    inner = network.denoiser.denoised
+
+    def counted(frames_e: np.ndarray, **rest: object) -> object:
+        shown.append(len(frames_e))
+        return inner(frames_e, **rest)
+
+    monkeypatch.setattr(network.denoiser, "denoised", counted)
+    return shown
+
+
+def parts_of(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("0*.ome.tif"))
+
+
+@pytest.mark.parametrize("at", [0, 1, 6, 11, 20])
+def test_work_that_was_broken_off_is_gone_on_with_to_the_same_stack(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    frames = blinking(70)
+    whole = tmp_path / "whole" / "d.ome.tif"
+    told = denoise_recording(InThrees(frames), CAMERA, network, whole, pixel_size_nm=80.0)
+    out = tmp_path / "d.ome.tif"
+    broken_off(network, out, frames, at=at)
+    finished = len(parts_of(tmp_path)) * PIECE_FRAMES
+    shown = denoised_frames(network, monkeypatch)
+    again = denoise_recording(InThrees(frames), CAMERA, network, out, **SMALL_PIECES)
+    assert out.read_bytes() == whole.read_bytes()
+    assert replace(again, frames_per_second=0.0) == replace(told, frames_per_second=0.0)
+    assert list(tmp_path.iterdir()) in ([whole.parent, out], [out, whole.parent])
+    chunk, neighbours = 3, 2 * network.denoiser.reach
+    assert sum(count - neighbours for count in shown) <= len(frames) - finished + chunk
+
+
+@pytest.mark.parametrize("harm", ["cut", "zeros", "no note", "half a note"])
+def test_a_damaged_piece_is_made_anew(network: Network, tmp_path: Path, harm: str) -> None:
+    frames = blinking(70)
+    whole = tmp_path / "whole" / "d.ome.tif"
+    denoise_recording(InThrees(frames), CAMERA, network, whole, pixel_size_nm=80.0)
+    out = tmp_path / "d.ome.tif"
+    broken_off(network, out, frames, at=15)
+    piece = parts_of(tmp_path)[1]
+    note, content = piece.with_name("00001.json"), piece.read_bytes()
+    if harm == "cut":
+        piece.write_bytes(content[:-100])
+    elif harm == "zeros":
+        piece.write_bytes(content[:-300] + bytes(300))
+    elif harm == "no note":
+        note.unlink()
+    else:
+        note.write_bytes(note.read_bytes()[:30])
+    denoise_recording(InThrees(frames), CAMERA, network, out, **SMALL_PIECES)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_pieces_of_another_film_are_never_used_and_go(network: Network, tmp_path: Path) -> None:
+    out, frames = tmp_path / "d.ome.tif", blinking(70)
+    broken_off(network, out, frames, at=15)
+    assert parts_of(tmp_path)
+    darker = (frames // 2).astype(np.uint8)
+    denoise_recording(InThrees(darker), CAMERA, network, out, **SMALL_PIECES)
+    whole = tmp_path / "whole" / "d.ome.tif"
+    denoise_recording(InThrees(darker), CAMERA, network, whole, pixel_size_nm=80.0)
+    assert out.read_bytes() == whole.read_bytes()
+    assert not parts_of(tmp_path)
+
+
+def test_two_at_the_same_stack_do_not_use_each_others_pieces(
+    network: Network, tmp_path: Path
+) -> None:
+    out, frames = tmp_path / "d.ome.tif", blinking(70)
+
+    met: list[int] = []
+
+    class Meanwhile(InThrees):
+        def chunks(self, size: int):
+            for chunk in super().chunks(size):
+                if parts_of(tmp_path) and not met:
+                    met.append(len(parts_of(tmp_path)))
+                    denoise_recording(InThrees(frames), CAMERA, network, out, **SMALL_PIECES)
+                yield chunk
+
+    denoise_recording(Meanwhile(frames), CAMERA, network, out, **SMALL_PIECES)
+    assert met
+    whole = tmp_path / "whole" / "d.ome.tif"
+    denoise_recording(InThrees(frames), CAMERA, network, whole, pixel_size_nm=80.0)
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(tmp_path.iterdir()) == sorted([out, whole.parent])

@@ -10,6 +10,7 @@ from cellstorm_lib.camera import CAMERA_PRESETS, read_calibration
 from cellstorm_lib.errors import CalibrationError, RecordingError, SettingsError
 from cellstorm_lib.evaluate.scores import score
 from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
+from cellstorm_lib.pipeline.lineage_files import needed_note
 from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.pipeline.result import FrameFacts, FrcReports, RecordingResult
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -47,6 +48,21 @@ def test_every_step_leaves_its_file(result: RecordingResult, folder: Path) -> No
         "raw/drift.parquet", "raw/localizations.parquet", "raw/super_resolution.tif",
         "raw/frc_report.parquet", "raw/quality.parquet",
     }  # fmt: skip
+
+
+def test_every_file_says_what_it_was_made_from(result: RecordingResult, folder: Path) -> None:
+    films = set()
+    for path in folder.rglob("*.*"):
+        note = needed_note(path)
+        assert note.result == str(path.relative_to(folder).with_suffix("").as_posix())
+        assert note.made_from == result.records[note.result]
+        assert note.made_from["film"].endswith(f"#{result.facts.digest}+96x96+0+0")
+        films.add(note.recording)
+    assert films == {result.facts.name}
+    chosen = result.records["raw/quality"]["calibration"]
+    assert chosen.startswith(f"{result.calibration.name}, 100 nm per pixel #")
+    shown = result.branches["raw"].localizations.provenance["lineage"]["made_from"]
+    assert shown == result.records["raw/localizations"]
 
 
 def test_most_true_molecules_are_found(result: RecordingResult, film: SimulatedRecording) -> None:

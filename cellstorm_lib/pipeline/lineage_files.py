@@ -1,0 +1,208 @@
+"""What a result was made from, written into the result's own file, and read from there.
+
+The file is written whole or not at all, so a result never stands beside the record of another.
+"""
+
+import base64
+import json
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from sys import intern
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cellstorm_lib import __version__
+from cellstorm_lib.errors import CellstormError, TableError
+from cellstorm_lib.files import written_whole
+from cellstorm_lib.pipeline.lineage import film_input, model_input
+from cellstorm_lib.pipeline.store import LINEAGE_KEY
+from cellstorm_lib.video.tiff import read_image_details
+from cellstorm_lib.video.tiff_pages import UNREADABLE
+
+#: Under which name tables and pictures keep it.
+LINEAGE = "lineage"
+READ = (".parquet", ".tif", ".tiff", ".html", ".png")
+_META = re.compile(rb'<meta name="cellstorm-lineage" content="([A-Za-z0-9+/=]*)">')
+_HEAD = "<head>"
+_HEAD_BYTES = 1 << 16
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_HEADER_BYTES = 33
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What stands in the file of a result.
+
+    Attributes
+    ----------
+    result : str
+        Name of the result, as in `STEPS`.
+    recording : str
+        File name of the recording.
+    program : str
+        Which version of the program made it; for people, it is not compared.
+    made_from : mapping of str to str
+        Its record.
+    """
+
+    result: str
+    recording: str = ""
+    program: str = f"cellstorm {__version__}"
+    made_from: Mapping[str, str] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain content; the same inputs always give the same."""
+        return asdict(self)
+
+
+def page_with(page: str, note: Note) -> str:
+    """Return an HTML page that holds a note."""
+    text = base64.b64encode(_text(note)).decode("ascii")
+    meta = f'{_HEAD}\n<meta name="cellstorm-lineage" content="{text}">'
+    return page.replace(_HEAD, meta, 1)
+
+
+def note_picture(path: Path, note: Note) -> None:
+    """Write a note into a PNG, as a text that picture viewers can show."""
+    content = path.read_bytes()
+    body = b"tEXtcellstorm lineage\0" + base64.b64encode(_text(note))
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content[:_PNG_HEADER_BYTES] + chunk + content[_PNG_HEADER_BYTES:])
+
+
+def note_in(path: Path) -> Note | None:
+    """Return the note in the file of a result; None where there is none, or it cannot be read.
+
+    Parameters
+    ----------
+    path : Path
+        A table (``.parquet``), an image or stack (``.tif``), a picture (``.png``) or a page
+        (``.html``).
+    """
+    readers = {
+        ".parquet": _in_table,
+        ".tif": _in_image,
+        ".tiff": _in_image,
+        ".html": _in_page,
+        ".png": _in_picture,
+    }
+    reader = readers.get(Path(path).suffix.lower())
+    try:
+        content = reader(Path(path)) if reader is not None and Path(path).is_file() else None
+        return None if content is None else _note_of(content)
+    except (*UNREADABLE, OSError, LookupError, AttributeError, pa.ArrowException, CellstormError):
+        return None
+
+
+def needed_note(path: Path) -> Note:
+    """Return the note in a file; of a table without one, what else it says of its origin.
+
+    Raises
+    ------
+    TableError
+        When there is none; the message says where to look.
+    """
+    found = note_in(path) or _origin_of(path)
+    if found is None:
+        raise TableError(
+            f"{path} does not say what it was made from; results of cellstorm with the endings "
+            f"{', '.join(READ)} do, unless an older version made them"
+        )
+    return found
+
+
+def _origin_of(path: Path) -> Note | None:
+    """Return what a table of `cellstorm localize`, or of an older version, says of its origin."""
+    try:
+        metadata = pq.ParquetFile(path).metadata.metadata or {}
+        told = json.loads(metadata.get(b"cellstorm", b"{}"))
+        origin, program = told.get("provenance", {}), str(told.get("program", "cellstorm"))
+        film = film_input(origin["source"], origin["source_digest"])
+        camera = f"{origin['calibration']['name']} #{origin['calibration_digest']}"
+        made_from = {"film": film, "calibration": camera}
+        made_from["settings.localize"] = f"#{origin['settings_digest']}"
+        if "model_digest" in origin:
+            made_from["film"] = film_input(origin["recording"], origin["recording_digest"])
+            made_from["model"] = model_input(origin["model"], origin["model_digest"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException):
+        return None
+    branch = "denoised" if "model" in made_from else "raw"
+    recording = str(origin["recording"] if "model" in made_from else origin["source"])
+    return Note(result=f"{branch}/spots", recording=recording, program=program, made_from=made_from)
+
+
+def _note_of(content: Any) -> Note:
+    """Return plain content as a note; what is no note is refused."""
+    made_from = dict(content["made_from"])
+    texts = [content[name] for name in ("result", "recording", "program")]
+    if not all(isinstance(text, str) for text in (*texts, *made_from, *made_from.values())):
+        raise TypeError("a note holds texts")
+    result, recording, program = texts
+    return Note(
+        result=result,
+        recording=recording,
+        program=program,
+        made_from={intern(name): intern(value) for name, value in made_from.items()},
+    )
+
+
+def _in_table(path: Path) -> Any:
+    """Return what the metadata of a Parquet file say."""
+    with path.open("rb") as stream:
+        metadata = pq.ParquetFile(stream).metadata.metadata or {}
+    if LINEAGE_KEY in metadata:
+        return json.loads(metadata[LINEAGE_KEY])
+    return json.loads(metadata.get(b"cellstorm", b"{}")).get("provenance", {}).get(LINEAGE)
+
+
+def _in_image(path: Path) -> Any:
+    """Return what the description of a TIFF says; a denoised stack names its own sources."""
+    details = read_image_details(path)
+    if LINEAGE in details:
+        return details[LINEAGE]
+    if "model_digest" not in details:
+        return None
+    note = Note(
+        result="denoised_stack",
+        recording=str(details["source"]),
+        program=str(details.get("program", "cellstorm")),
+        made_from={
+            "film": film_input(str(details["source"]), str(details["source_digest"])),
+            "model": model_input(str(details["model"]), str(details["model_digest"])),
+        },
+    )
+    return note.plain()
+
+
+def _in_page(path: Path) -> Any:
+    """Return what the head of a page says."""
+    with path.open("rb") as stream:
+        found = _META.search(stream.read(_HEAD_BYTES))
+    return None if found is None else json.loads(base64.b64decode(found[1]))
+
+
+def _in_picture(path: Path) -> Any:
+    """Return what the first text of a PNG says."""
+    with path.open("rb") as stream:
+        head = stream.read(_PNG_HEADER_BYTES + _MOST_BYTES)
+    begin = _PNG_HEADER_BYTES
+    (length,) = struct.unpack(">I", head[begin : begin + 4])
+    chunk, checksum = head[begin + 4 : begin + 8 + length], head[begin + 8 + length :][:4]
+    kind, _, text = chunk.partition(b"\0")
+    is_whole = checksum == struct.pack(">I", zlib.crc32(chunk))
+    if not (head.startswith(_SIGNATURE) and is_whole and kind == b"tEXtcellstorm lineage"):
+        return None
+    return json.loads(base64.b64decode(text))
+
+
+def _text(note: Note) -> bytes:
+    """Return a note as JSON."""
+    return json.dumps(note.plain(), sort_keys=True).encode()
