@@ -2,12 +2,13 @@
 
 # ruff: noqa: PLC0415 - PyTorch takes more than a second to import; only those wait who need it.
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import as_metadata, frame_picture, picture, said_plainly, table
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import Project
@@ -15,6 +16,7 @@ from cellstorm_assets.recordings import GROUP, OWNERS, source_of
 from cellstorm_assets.registry import CHAMPION, checkpoint_path
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
+from cellstorm_lib.pipeline.lineage import STEPS, model_input
 from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEntry
 from cellstorm_lib.pipeline.steps import check_positions
 from cellstorm_lib.pipeline.verdict import BranchFindings
@@ -67,7 +69,7 @@ def stack_of(project: Project, partition: str) -> Path:
     group_name=GROUP,
     owners=OWNERS,
     kinds={"tiff", "pytorch"},
-    code_version="1",
+    code_version=STEPS["denoised_stack"].code,
     io_manager_key="parquet",
     deps=["champion_denoiser"],
 )
@@ -80,7 +82,7 @@ def denoised_stack(
     """The film as the champion network sees it: the light of molecules, without background."""
     from cellstorm_lib.pipeline.denoise import denoise_recording
 
-    home = project.project()
+    home, is_chosen = project.project(), config.model != CHAMPION
     path, pixel_nm = stack_of(home, context.partition_key), recording.pixel_size_nm
     with said_plainly():
         network = network_of(home, config.model, device=config.device)
@@ -96,8 +98,13 @@ def denoised_stack(
             **middle_frame("a frame, denoised", open_recording(path), pixel_nm),
         }
     return dg.MaterializeResult(
-        value=told,
-        metadata={**as_metadata(told), "stack": dg.MetadataValue.path(str(path)), **shown},
+        value=replace(told, frames_per_second=0.0),  # the same inputs give the same file
+        metadata={
+            **as_metadata(told),
+            "stack": dg.MetadataValue.path(str(path)),
+            **shown,
+            **used({"model": model_input(told.model, told.model_digest, is_launchpad=is_chosen)}),
+        },
         data_version=dg.DataVersion(f"{recording.facts.digest[:16]}-{told.model_digest[:16]}"),
     )
 
@@ -117,7 +124,7 @@ def middle_frame(name: str, source: FrameSource, pixel_nm: float) -> dict[str, d
     group_name=GROUP,
     owners=OWNERS,
     kinds={"parquet"},
-    code_version="1",
+    code_version=STEPS["verdict"].code,
     io_manager_key="parquet",
     ins={
         f"{branch}_{asset}": dg.AssetIn([branch, asset])

@@ -2,6 +2,7 @@
 
 import base64
 import errno
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -11,10 +12,11 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
-from cellstorm_lib.errors import CellstormError
+from cellstorm_lib.errors import CellstormError, ExportError
 from cellstorm_lib.pipeline.result import CheckOutcome
 from cellstorm_lib.report.picture import Picture, preview_png
 from cellstorm_lib.report.rows import number_text, value_text
+from cellstorm_lib.report.shots import Shot
 
 #: Disk or quota full, device or network drive away for a moment, too much open at once.
 _PASSING_NAMES = (
@@ -22,6 +24,8 @@ _PASSING_NAMES = (
     "ENOMEM", "EHOSTDOWN", "ENETDOWN", "ENETUNREACH", "EHOSTUNREACH", "ECONNRESET",
 )  # fmt: skip
 _PASSING_ERRNOS = frozenset(getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name))
+#: Of the project's own folders: someone will make them writable again.
+_UNWRITABLE_ERRNOS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @contextmanager
@@ -39,11 +43,12 @@ def said_plainly() -> Iterator[None]:
 
 def may_pass(error: BaseException) -> bool:
     """Return whether an error, or one it came from, is of a kind that passes by itself."""
+    passing = _PASSING_ERRNOS
+    if isinstance(error, ExportError):
+        passing = passing | _UNWRITABLE_ERRNOS
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, MemoryError) or (
-            isinstance(seen, OSError) and seen.errno in _PASSING_ERRNOS
-        ):
+        if isinstance(seen, MemoryError) or (isinstance(seen, OSError) and seen.errno in passing):
             return True
         seen = seen.__cause__
     return False
@@ -84,11 +89,26 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.Metadata
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
 
 
+def bullets(sentences: Iterable[str]) -> dg.MetadataValue:
+    """Return sentences, which may quote files, as a list that Dagster shows as it is written."""
+    return dg.MetadataValue.md("\n".join(f"* {_escaped(text)}" for text in sentences) or "none")
+
+
+def _escaped(text: str) -> str:
+    """Return a text so that Markdown shows it letter by letter, on one line."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
 def picture(png: bytes, title: str) -> dg.MetadataValue:
     """Return a PNG as a picture that Dagster shows in the page."""
     return dg.MetadataValue.md(
-        f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+        f"![{_escaped(title)}](data:image/png;base64,{base64.b64encode(png).decode()})"
     )
+
+
+def shown(shot: Shot) -> dg.MetadataValue:
+    """Return a picture of a page as one that Dagster shows."""
+    return dg.MetadataValue.md(f"![{_escaped(shot.alt)}]({shot.address})")
 
 
 def frame_picture(frame: npt.NDArray[Any], pixel_nm: float, title: str) -> dg.MetadataValue:

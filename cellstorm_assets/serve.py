@@ -18,6 +18,7 @@ from cellstorm_assets.preflight import check_ready, held_alone
 from cellstorm_assets.project import Project, find_project
 from cellstorm_assets.tracking import PAGE_VARIABLE
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.files import remove_leftovers
 
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 15.0
@@ -64,6 +65,7 @@ def serve(
     signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
         held = stack.enter_context(held_alone(project))
+        remove_leftovers(project.home / "data")
         servers = {
             name: stack.enter_context(closing(Server(name, command, environment, project, held)))
             for name, command in commands_of(port, mlflow_port, *addresses).items()

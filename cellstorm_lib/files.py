@@ -1,9 +1,15 @@
 """Files written whole or not at all, and the digests that identify content."""
 
+import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import secrets
+import shutil
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
@@ -14,6 +20,18 @@ from cellstorm_lib.errors import ExportError, SettingsError
 
 _BLOCK_BYTES = 1 << 20
 _LONGEST_PART_BYTES = 255
+_LONGEST_STEM_BYTES, _LONGEST_ENDING_BYTES = 80, 60
+#: This machine, and how the name of an unfinished file says which process of it writes.
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_TEMPORARY = re.compile(
+    r"\..*-(?P<host>[0-9a-f]{8})-(?P<process>[0-9a-f]{1,8})-[0-9a-f]{8}(\..*)?$", re.DOTALL
+)
+_UNFINISHED_FOLDERS = (".pairs-", ".simulating-", ".parts-")
+_FORGOTTEN_S = 3 * 86400
+_NEVER_IN_NAMES = frozenset('/\\:*?"<>|')
+_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {
+    f"{kind}{n}" for kind in ("COM", "LPT") for n in "123456789"
+}
 
 
 @contextmanager
@@ -21,7 +39,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it there only when the block succeeds.
 
     The temporary name keeps the ending of `path`, so writers that choose a format by the
-    ending work on it. On any error the temporary file is removed and `path` is untouched.
+    ending work on it. On any error the temporary file is removed and `path` is untouched. What
+    is there afterwards would outlive a power cut; what a killed process left beside it is gone.
 
     Parameters
     ----------
@@ -34,15 +53,16 @@ def written_whole(path: Path) -> Iterator[Path]:
         When the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
-    ending = "".join(path.suffixes)
-    name = f".{path.name.removesuffix(ending)[:80]}-{secrets.token_hex(4)}{ending}"
-    temporary = path.with_name(name)
+    temporary = path.with_name(_temporary_name(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise ExportError(f"{path} is a folder; give the name of a file in it")
+        _remove_leftovers_of(path)
         yield temporary
+        _keep(temporary)
         temporary.replace(path)
+        _keep(path.parent)
     except OSError as error:
         if error.filename is not None and Path(error.filename) not in (
             path,
@@ -59,6 +79,84 @@ def written_whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def _temporary_name(path: Path) -> str:
+    """Return a name with the ending of `path` that no file system finds too long."""
+    ending = "".join(path.suffixes)
+    if len(ending.encode()) > _LONGEST_ENDING_BYTES:
+        ending = path.suffix if len(path.suffix.encode()) <= _LONGEST_ENDING_BYTES else ""
+    stem = os.fsencode(path.name.removesuffix(ending))[:_LONGEST_STEM_BYTES]
+    return f".{stem.decode(errors='ignore')}-{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}{ending}"
+
+
+def _keep(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, would outlive a power cut."""
+    if path.is_dir() and os.name == "nt":
+        return  # has no way to ask for it
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # the file system knows no such thing
+            raise
+    finally:
+        os.close(handle)
+
+
+def _remove_leftovers_of(path: Path) -> None:
+    """Remove what processes that were killed while they wrote a file left beside it."""
+    stem = _temporary_name(path).rpartition(f"-{_HOST}-")[0]
+    for entry in path.parent.iterdir():
+        if entry.name.startswith(stem) and _is_leftover(entry):
+            with suppress(OSError):
+                entry.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove what processes that were killed while they wrote left in a folder and below it.
+
+    Returns
+    -------
+    int
+        How many files and folders there were. What a process that still runs is writing stays,
+        and what cannot be removed.
+    """
+    removed = 0
+    for entry in sorted(Path(folder).rglob(".*")):
+        with suppress(OSError):
+            if entry.is_dir() and entry.name.startswith(_UNFINISHED_FOLDERS) and _is_old(entry):
+                shutil.rmtree(entry)
+            elif entry.is_file() and (_is_leftover(entry) or _is_old_temporary(entry)):
+                entry.unlink()
+            else:
+                continue
+            removed += 1
+    return removed
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether a file was being written by a process of this machine that is no more."""
+    found = _TEMPORARY.match(path.name)
+    if found is None or found["host"] != _HOST or os.name == "nt":
+        return False
+    try:
+        os.kill(int(found["process"], 16), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _is_old_temporary(path: Path) -> bool:
+    """Whether a file was being written, by whomever, and was not touched for days."""
+    return _TEMPORARY.match(path.name) is not None and _is_old(path)
+
+
+def _is_old(path: Path) -> bool:
+    """Whether nothing happened to a file for days."""
+    return time.time() - path.stat().st_mtime > _FORGOTTEN_S
+
+
 def inside(folder: Path, name: str) -> Path:
     """Return the path of a file that lies in a folder or below it, by a name someone wrote.
 
@@ -68,17 +166,40 @@ def inside(folder: Path, name: str) -> Path:
         When the name, or a link on the way, leads out of the folder.
     """
     folder = Path(folder)
-    try:
-        is_inside = (folder / name).resolve().is_relative_to(folder.resolve()) and all(
-            len(part.encode()) <= _LONGEST_PART_BYTES for part in Path(name).parts
-        )
-    except (ValueError, OSError, RuntimeError):  # a NUL in it, too long, links in a circle
-        is_inside = False
-    if not name or not is_inside:
+    if not is_inside(folder, name):
         raise SettingsError(
             f"{name[:200]!r} must name a file in {folder}; put the file there, and give its name"
         )
     return folder / name
+
+
+def is_inside(folder: Path, name: str) -> bool:
+    """Whether a name, and every link on its way, stays in a folder or below it."""
+    folder = Path(folder)
+    try:
+        return (
+            bool(name)
+            and (folder / name).resolve().is_relative_to(folder.resolve())
+            and all(len(os.fsencode(part)) <= _LONGEST_PART_BYTES for part in Path(name).parts)
+        )
+    except (ValueError, OSError, RuntimeError):  # a NUL in it, too long, links in a circle
+        return False
+
+
+def is_plain_name(name: str) -> bool:
+    r"""Whether a name is that of a file in one folder on every system, Windows included.
+
+    Not so are names with ``/``, ``\``, ``:`` or control characters, names that are too long or
+    end in a dot or a space, and those of Windows's devices, as ``CON`` or ``nul.txt``.
+    """
+    return (
+        bool(name)
+        and len(name.encode(errors="replace")) <= _LONGEST_PART_BYTES
+        and name.isprintable()
+        and not set(name) & _NEVER_IN_NAMES
+        and name[-1] not in ". "
+        and name.partition(".")[0].rstrip().upper() not in _DEVICES
+    )
 
 
 def digest_of_file(path: Path) -> str:

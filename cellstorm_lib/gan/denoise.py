@@ -1,7 +1,7 @@
 """A recording denoised: streamed frame by frame, in bounded memory, into a stack of photons."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,7 @@ def denoised_chunks(
     calibration: CameraCalibration,
     denoiser: Denoiser,
     *,
+    begin: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[DenoisedChunk]:
     """Yield the light of molecules in every frame of a recording, in order.
@@ -80,6 +81,8 @@ def denoised_chunks(
         Its camera.
     denoiser : Denoiser
         The network at work, on as many threads as its `workers`.
+    begin : int, optional
+        The first frame that is wanted; those before it are read and not denoised.
     progress : callable, optional
         Called with frames done and frames in all.
 
@@ -99,7 +102,8 @@ def denoised_chunks(
             f"network needs at least {_LEAST_SIDE_PX} x {_LEAST_SIDE_PX}"
         )
     size = max(1, _CHUNK_PX // (roi.width_px * roi.height_px))
-    done, total = 0, len(source.frame_range)
+    first = source.frame_range.start if begin is None else begin
+    done, total = first - source.frame_range.start, len(source.frame_range)
     flat = _flat_field(calibration)
 
     def work(run: _Run) -> DenoisedChunk:
@@ -118,14 +122,15 @@ def denoised_chunks(
 
     runs = in_order(
         work,
-        _runs(source, denoiser.reach, size),
+        (run for run in _runs(source, denoiser.reach, size) if run.middle[-1] >= first),
         threads=denoiser.workers,
         most_ahead=_RUNS_PER_WORKER * denoiser.workers,
         prepare=denoiser.enter_thread,
     )
     for made in runs:
-        yield made
-        done += len(made.frame)
+        is_wanted = made.frame >= first
+        yield replace(made, frame=made.frame[is_wanted], light_e=made.light_e[is_wanted])
+        done += int(np.count_nonzero(is_wanted))
         if progress is not None:
             progress(done, total)
     if not done:

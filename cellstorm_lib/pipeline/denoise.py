@@ -3,16 +3,21 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from cellstorm_lib import __version__
 from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.gan.denoise import DenoisedChunk, DenoisedScale, denoised_chunks
+from cellstorm_lib.files import digest_of
+from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.domain import domain_remarks
-from cellstorm_lib.gan.engine import Frames
+from cellstorm_lib.pipeline.pieces import PIECE_PX, Pieces, kept_pieces
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.steps import Progress
 from cellstorm_lib.recording import FrameSource
@@ -44,8 +49,12 @@ def denoise_recording(
     *,
     pixel_size_nm: float | None,
     progress: Progress | None = None,
+    piece_px: int = PIECE_PX,
 ) -> DenoiseReport:
     """Denoise every frame of a recording and write the stack, whole or not at all.
+
+    A long one is kept piece by piece beside `out` until it is written: when the process is killed
+    the next call goes on where it was, and writes the very same stack.
 
     Parameters
     ----------
@@ -63,6 +72,8 @@ def denoise_recording(
         Object-side pixel size; None leaves it out.
     progress : callable, optional
         Called with frames done and frames in all.
+    piece_px : int
+        Pixels of all frames of a piece; recordings of up to two are written at once.
 
     Raises
     ------
@@ -72,47 +83,126 @@ def denoise_recording(
         When the file cannot be written.
     """
     began = time.perf_counter()
-    denoiser = network.denoiser
-    scale = DenoisedScale.of(calibration)
-    active_shares: list[float] = []
-
-    def denoised() -> Iterator[DenoisedChunk]:
-        for chunk in denoised_chunks(source, calibration, denoiser, progress=progress):
-            active_shares.extend([chunk.active_share] * len(chunk.frame))
-            yield chunk
-
-    shape = (source.facts.roi.height_px, source.facts.roi.width_px)
-    remarks = unlike_training(source, calibration, denoiser)
-    write_stack(
-        out,
-        map(scale.values, _with_lost_frames(denoised(), source.frame_range, shape)),
-        pixel_size_nm=pixel_size_nm,
-        frame_rate_hz=source.facts.frame_rate_hz,
-        photons_per_adu=scale.step_e,
-        is_denoised=True,
-        description="photoelectrons of molecules, denoised; photoelectrons = value * "
-        "photons_per_adu",
-        details={
-            "source": source.facts.name,
-            "source_digest": source.facts.digest,
-            "calibration": calibration.plain(),
-            "calibration_digest": calibration.digest,
-            "model": network.label,
-            "model_digest": denoiser.checkpoint.digest,
-            "engine": denoiser.engine,
-            "first_frame": source.frame_range.start,
-            "region_px": asdict(source.facts.roi),
-        },
-    )
+    remarks = unlike_training(source, calibration, network.denoiser)
+    work = _Work(source=source, calibration=calibration, network=network, progress=progress)
+    length = max(1, piece_px // max(1, work.frame_px))
+    if not source.facts.digest or len(source.frame_range) <= 2 * length:
+        shares = work.write_at_once(out, pixel_size_nm)
+    else:
+        with kept_pieces(out, work.key, length=length) as pieces:
+            if pieces is None:
+                shares = work.write_at_once(out, pixel_size_nm)
+            else:
+                shares = work.write_by_pieces(out, pixel_size_nm, pieces)
     return DenoiseReport(
         frames=len(source.frame_range),
         model=network.label,
-        model_digest=denoiser.checkpoint.digest,
-        engine=denoiser.engine,
+        model_digest=network.denoiser.checkpoint.digest,
+        engine=network.denoiser.engine,
         remarks=remarks,
         frames_per_second=len(source.frame_range) / max(time.perf_counter() - began, 1e-9),
-        active_share=float(np.mean(active_shares)),
+        active_share=float(np.mean([share for share in shares if share is not None])),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Work:
+    """The denoising of one recording."""
+
+    source: FrameSource
+    calibration: CameraCalibration
+    network: Network
+    progress: Progress | None
+
+    @property
+    def frame_px(self) -> int:
+        """Pixels of a frame."""
+        return self.source.facts.roi.width_px * self.source.facts.roi.height_px
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that decides what is in the stack."""
+        denoiser, frames = self.network.denoiser, self.source.frame_range
+        inputs = {**self._details(), "program": __version__, "gate": denoiser.gate}
+        return digest_of({**inputs, "frames": [frames.start, frames.stop]})
+
+    def write_at_once(self, out: Path, pixel_size_nm: float | None) -> list[float | None]:
+        """Write the stack; return the share of each frame that was computed, None of lost ones."""
+        shares: list[float | None] = []
+        self._write(out, self._frames(shares), pixel_size_nm)
+        return shares
+
+    def write_by_pieces(
+        self, out: Path, pixel_size_nm: float | None, pieces: Pieces
+    ) -> list[float | None]:
+        """Do the same, beginning with the first piece that is not finished."""
+        shares = pieces.finished()
+        done = -(-len(shares) // pieces.length)
+        count = -(-len(self.source.frame_range) // pieces.length)
+        frames = self._frames(shares)
+        for number in range(done, count):
+            pieces.keep(number, islice(frames, pieces.length), shares)
+        self._write(out, pieces.frames(count), pixel_size_nm)
+        return shares
+
+    def _frames(self, shares: list[float | None]) -> Iterator[npt.NDArray[np.uint16]]:
+        """Yield each frame for which there is no share yet as a stack of one, and add its share.
+
+        Frames that were lost are black.
+        """
+        source, scale = self.source, DenoisedScale.of(self.calibration)
+        black = np.zeros((1, source.facts.roi.height_px, source.facts.roi.width_px), np.uint16)
+        begin, frame_count = source.frame_range.start, len(source.frame_range)
+        chunks = denoised_chunks(
+            source,
+            self.calibration,
+            self.network.denoiser,
+            begin=begin + len(shares),
+            progress=self.progress,
+        )
+        for chunk in chunks:
+            values = scale.values(chunk.light_e)
+            for frame, number in enumerate(chunk.frame - begin):
+                while len(shares) < number:
+                    shares.append(None)
+                    yield black
+                shares.append(chunk.active_share)
+                yield values[frame : frame + 1]
+        while len(shares) < frame_count:
+            shares.append(None)
+            yield black
+
+    def _write(
+        self, out: Path, values: Iterable[npt.NDArray[Any]], pixel_size_nm: float | None
+    ) -> None:
+        """Write the stack."""
+        facts, scale = self.source.facts, DenoisedScale.of(self.calibration)
+        write_stack(
+            out,
+            values,
+            pixel_size_nm=pixel_size_nm,
+            frame_rate_hz=facts.frame_rate_hz,
+            photons_per_adu=scale.step_e,
+            is_denoised=True,
+            description="photoelectrons of molecules, denoised; photoelectrons = value * "
+            "photons_per_adu",
+            details=self._details(),
+        )
+
+    def _details(self) -> dict[str, Any]:
+        """Return what the stack says of itself."""
+        facts, denoiser = self.source.facts, self.network.denoiser
+        return {
+            "source": facts.name,
+            "source_digest": facts.digest,
+            "calibration": self.calibration.plain(),
+            "calibration_digest": self.calibration.digest,
+            "model": self.network.label,
+            "model_digest": denoiser.checkpoint.digest,
+            "engine": denoiser.engine,
+            "first_frame": self.source.frame_range.start,
+            "region_px": asdict(facts.roi),
+        }
 
 
 def unlike_training(
@@ -132,17 +222,3 @@ def unlike_training(
         background_e=(background_adu - calibration.offset_adu) * calibration.gain_e_per_adu,
         bits_per_px=source.facts.bits_per_px if source.facts.is_video else 0.0,
     )
-
-
-def _with_lost_frames(
-    chunks: Iterable[DenoisedChunk], wanted: range, shape: tuple[int, int]
-) -> Iterator[Frames]:
-    """Yield the light of every wanted frame, in order; frames that were lost are black."""
-    begin = wanted.start
-    for chunk in chunks:
-        light_e = np.zeros((int(chunk.frame[-1]) + 1 - begin, *shape), np.float32)
-        light_e[chunk.frame - begin] = chunk.light_e
-        begin += len(light_e)
-        yield light_e
-    if begin < wanted.stop:
-        yield np.zeros((wanted.stop - begin, *shape), np.float32)

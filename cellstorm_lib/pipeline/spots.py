@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.localize.film_columns import with_columns_of_film
 from cellstorm_lib.localize.localize import LocalizeReport, localize
@@ -14,6 +15,8 @@ from cellstorm_lib.pipeline.steps import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.read import open_recording
+
+_READ_FRAMES = 64
 
 
 def find_spots(
@@ -68,12 +71,18 @@ def find_denoised_spots(
         As for the raw branch.
     progress : callable, optional
         Called with frames done and frames in all.
+
+    Raises
+    ------
+    RecordingError
+        When the stack is damaged, or is not the one that the report tells of.
     """
-    source = open_recording(stack)
+    source = opened_stack(stack, told)
     calibration, _ = calibration_for(source, None)
     # a network does not keep the widths that tell z
     settings = replace(settings, localize=replace(settings.localize, z_calibration=None))
     spots, report = find_spots(source, calibration, pixel_size_nm, settings, progress=progress)
+    _refuse_missing(source)
     field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)
     described = with_columns_of_film(replace(spots, field=field), film)
     origin = {
@@ -83,3 +92,45 @@ def find_denoised_spots(
         "recording_digest": film.facts.digest,
     }
     return described.with_provenance(**origin), report
+
+
+def opened_stack(stack: Path, told: DenoiseReport) -> FrameSource:
+    """Open a denoised stack, which must be the one that a report tells of.
+
+    Raises
+    ------
+    RecordingError
+        When it is missing or damaged, or another one.
+    """
+    source = open_recording(stack)
+    facts = source.facts
+    has_all = facts.is_denoised and facts.frame_count == told.frames
+    if not has_all or facts.details.get("model_digest") != told.model_digest:
+        raise RecordingError(
+            f"{stack} is damaged or another than its report tells of; denoise the recording again"
+        )
+    return source
+
+
+def refuse_damaged_stack(stack: Path, told: DenoiseReport) -> None:
+    """Read a denoised stack to its end.
+
+    Raises
+    ------
+    RecordingError
+        When anything of it is missing or damaged.
+    """
+    source = opened_stack(stack, told)
+    for _ in source.chunks(_READ_FRAMES):
+        pass
+    _refuse_missing(source)
+
+
+def _refuse_missing(source: FrameSource) -> None:
+    """Raise when frames of a stack could not be read; of our own none is ever lost."""
+    missing = source.loss().missing_count
+    if missing:
+        raise RecordingError(
+            f"{source.facts.name} is damaged: {missing} of its frames cannot be read; denoise the "
+            "recording again"
+        )

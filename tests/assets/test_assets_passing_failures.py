@@ -47,3 +47,12 @@ def test_a_full_disk_is_seen_behind_the_sentence_about_it(tmp_path: Path) -> Non
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "a"))
     assert caught.value.allow_retries
     assert str(caught.value.description).startswith("cannot write")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_folder_of_the_project_that_cannot_be_written_now_is_waited_for(
+    tmp_path: Path, number: int
+) -> None:
+    with pytest.raises(dg.Failure) as caught, said_plainly(), written_whole(tmp_path / "a"):
+        raise OSError(number, "no", str(tmp_path / "a"))
+    assert caught.value.allow_retries

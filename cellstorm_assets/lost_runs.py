@@ -1,0 +1,150 @@
+"""Runs that ended for no fault of what they worked on are asked for again, until one succeeds.
+
+Dagster retries a run that lost its worker from where it was. It does so once, though: when the
+server with the code cannot be reached at that moment, or when nobody listened yet, it never
+comes back to it. A step that met a full disk is given up after a few tries. And where a power cut
+left half a result, whatever reads it fails: then the recording is made anew from the beginning.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
+
+from cellstorm_assets.automation import (
+    PARTITION_TAG,
+    calibrate_cameras,
+    make_training_pairs,
+    process_recordings,
+)
+from cellstorm_assets.denoising import stack_of
+from cellstorm_assets.project import Project
+from cellstorm_assets.resources import ProjectResource
+from cellstorm_assets.schedules import may_have_passed
+from cellstorm_lib.errors import CellstormError
+from cellstorm_lib.pipeline.result import DenoiseReport
+from cellstorm_lib.pipeline.spots import refuse_damaged_stack
+from cellstorm_lib.pipeline.store import read_records
+
+#: Runs of one partition after which it is given up: what ends its worker each time is at fault.
+MOST_RUNS = 15
+#: Failed runs looked at in one tick, the newest of each job.
+_MOST_LOOKED_AT = 200
+#: Dagster's own retry comes within seconds.
+_GRACE_S = 120.0
+#: Wait after the first failure, and at most, for a disk to be emptied.
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 30.0, 6 * 3600.0
+_JOBS = (process_recordings, calibrate_cameras, make_training_pairs)
+
+
+@dg.sensor(
+    jobs=_JOBS,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks again for runs that lost their worker and were not retried, and for those "
+    "that met a full disk, after a while. A bad file is not asked for again.",
+)
+def lost_runs(
+    context: dg.SensorEvaluationContext, project: ProjectResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask again for what failed for a reason that passes.
+
+    The cursor holds the failed runs that are settled, so that each is judged once.
+    """
+    settled: set[str] = set(json.loads(context.cursor or "[]"))
+    seen: set[str] = set()
+    requests: list[dg.RunRequest] = []
+    for job in _JOBS:
+        for record in _failed(context.instance, job.name):
+            run = record.dagster_run
+            seen.add(run.run_id)
+            if run.run_id in settled:
+                continue
+            request = again(context.instance, record, project.project(), now=time.time())
+            if request is None:
+                settled.add(run.run_id)
+            elif isinstance(request, dg.RunRequest):
+                requests.append(request)
+                settled.add(run.run_id)
+    cursor = json.dumps(sorted(settled & seen))
+    if not requests and cursor == context.cursor:
+        return dg.SkipReason("no lost run")
+    return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+
+def _failed(instance: dg.DagsterInstance, job: str) -> Iterator[dg.RunRecord]:
+    """Yield the newest failed runs of a job that worked on a partition."""
+    wanted = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE])
+    for record in instance.get_run_records(wanted, limit=_MOST_LOOKED_AT):
+        if PARTITION_TAG in record.dagster_run.tags:
+            yield record
+
+
+def again(
+    instance: dg.DagsterInstance, record: dg.RunRecord, project: Project, *, now: float
+) -> dg.RunRequest | float | None:
+    """Return the request for a run in place of a failed one.
+
+    Parameters
+    ----------
+    record : RunRecord
+        The run that failed.
+    project : Project
+        Whose results it read.
+    now : float
+        Seconds since 1970.
+
+    Returns
+    -------
+    RunRequest, float or None
+        The request; or how many seconds are left until there may be one; or None when there is
+        nothing to be asked for: a bad file, a newer run, or too many tries.
+    """
+    run = record.dagster_run
+    key = run.tags[PARTITION_TAG]
+    others = instance.get_runs(dg.RunsFilter(job_name=run.job_name, tags={PARTITION_TAG: key}))
+    if others[0].run_id != run.run_id or len(others) >= MOST_RUNS:
+        return None
+    has_failed_step = run.tags.get(RUN_FAILURE_REASON_TAG) == "STEP_FAILURE"
+    is_damaged = has_failed_step and has_read_damage(instance, run, project)
+    if has_failed_step and not is_damaged and not may_have_passed(instance, run):
+        return None
+    if has_failed_step and not is_damaged:
+        wait_s = min(_FIRST_WAIT_S * 2.0 ** len(others), _LONGEST_WAIT_S)
+    else:
+        wait_s = _GRACE_S if run.tags.get(WILL_RETRY_TAG) == "true" else 0.0
+    left_s = (record.end_time or now) + wait_s - now
+    if left_s > 0:
+        return left_s
+    return dg.RunRequest(
+        run_key=f"{run.run_id}-again",
+        partition_key=key,
+        job_name=run.job_name,
+        asset_selection=None
+        if is_damaged or run.asset_selection is None
+        else sorted(run.asset_selection),
+        tags={name: value for name, value in run.tags.items() if name.startswith("cellstorm/")},
+        run_config=run.run_config,
+    )
+
+
+def has_read_damage(instance: dg.DagsterInstance, run: dg.DagsterRun, project: Project) -> bool:
+    """Return whether a step failed because a stored result it reads is damaged or gone."""
+    failures = [
+        record.dagster_event.step_failure_data.error
+        for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        if record.dagster_event is not None
+    ]
+    if any(error and error.cls_name == "DagsterExecutionLoadInputError" for error in failures):
+        return True
+    stack = stack_of(project, run.tags[PARTITION_TAG])
+    report = stack.with_name(f"{run.tags[PARTITION_TAG]}.parquet")
+    if run.job_name != process_recordings.name or not report.is_file():
+        return False
+    try:
+        refuse_damaged_stack(stack, read_records(DenoiseReport, report)[0])
+    except CellstormError:
+        return True
+    return False
