@@ -4,6 +4,7 @@ import json
 
 import dagster as dg
 
+from cellstorm_assets.lineage_checks import UP_TO_DATE_KEYS
 from cellstorm_assets.partitions import CAMERAS, DATASETS, RECORDINGS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.training_sets import SPOTS, refuse_unready
@@ -20,7 +21,7 @@ _WHEN_IT_PASSES = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXP
 
 process_recordings = dg.define_asset_job(
     "process_recordings",
-    selection=dg.AssetSelection.groups("recordings"),
+    selection=dg.AssetSelection.groups("recordings") - dg.AssetSelection.checks(*UP_TO_DATE_KEYS),
     op_retry_policy=_WHEN_IT_PASSES,
     description="Takes one recording from its file to its report.",
 )
@@ -29,6 +30,13 @@ compare_recordings = dg.define_asset_job(
     "compare_recordings",
     selection=dg.AssetSelection.groups("comparisons"),
     description="Sets all processed recordings side by side.",
+)
+
+
+reproduce_paper = dg.define_asset_job(
+    "reproduce_paper",
+    selection=dg.AssetSelection.groups("paper"),
+    description="Makes the tables and figures of the cellSTORM paper again, by simulation.",
 )
 
 

@@ -8,14 +8,20 @@ import dagster as dg
 from cellstorm_assets import (
     automation,
     branches,
+    calibration_age,
     cameras,
     comparisons,
     datasets,
     denoising,
     display_capture,
+    lineage_checks,
+    lost_runs,
     models,
+    paper,
     recordings,
     reports,
+    schedules,
+    schedules_models,
     training_sets,
 )
 from cellstorm_assets.resources import ProjectResource
@@ -34,7 +40,7 @@ def build_defs(
     resources: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition = dg.in_process_executor,
 ) -> dg.Definitions:
-    """Return all assets, checks, jobs, sensors and resources.
+    """Return all assets, checks, jobs, sensors, schedules and resources.
 
     Parameters
     ----------
@@ -57,7 +63,10 @@ def build_defs(
             *branches.branch_assets("denoised"),
             reports.recording_report,
             comparisons.recording_comparison,
+            *paper.PAPER_PARTS,
+            paper.paper_page,
         ],
+        asset_checks=[lineage_checks.up_to_date, calibration_age.calibration_is_recent],
         jobs=[
             automation.calibrate_cameras,
             automation.simulate_datasets,
@@ -66,8 +75,22 @@ def build_defs(
             automation.choose_champion,
             automation.process_recordings,
             automation.compare_recordings,
+            automation.reproduce_paper,
+            schedules_models.score_denoisers,
+            calibration_age.check_calibrations,
         ],
-        sensors=[automation.new_recordings, automation.new_cameras, automation.new_datasets],
+        schedules=[
+            schedules.reprocess_stale,
+            calibration_age.review_calibrations,
+            schedules_models.retrain_denoisers,
+            schedules_models.rescore_denoisers,
+        ],
+        sensors=[
+            automation.new_recordings,
+            automation.new_cameras,
+            automation.new_datasets,
+            lost_runs.lost_runs,
+        ],
         executor=executor,
         resources={
             "project": ProjectResource(),

@@ -20,7 +20,7 @@ VOCABULARY = {
 STAGES = {
     "video", "calibrate", "simulate", "localize", "refine", "reconstruct", "evaluate", "export",
 }  # fmt: skip
-COMPOSITIONS = ["pairs", "gan", "pipeline", "report"]
+COMPOSITIONS = ["pairs", "gan", "pipeline", "report", "paper"]
 HOMES = {"av": "video", "torch": "gan", "matplotlib": "report"}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "core", "misc", "base"}
 

@@ -1,0 +1,1 @@
+"""The cellSTORM paper made again: every figure by simulation, theirs beside ours."""

@@ -1,0 +1,147 @@
+"""A film localized three ways: as the paper did, by us as filmed, and by us after the network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cellstorm_lib.camera import read_calibration
+from cellstorm_lib.evaluate.scores import (
+    NeighbourHistogram,
+    Scores,
+    nearest_neighbour_histogram,
+    score,
+)
+from cellstorm_lib.localize.like.run import localize_like
+from cellstorm_lib.localize.like.settings import settings_like
+from cellstorm_lib.pipeline.denoise import Network, denoise_recording
+from cellstorm_lib.pipeline.film import film_scene
+from cellstorm_lib.pipeline.process import Announce
+from cellstorm_lib.pipeline.result import DenoiseReport
+from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
+from cellstorm_lib.reconstruct.render import RenderedImage, RenderSettings, render
+from cellstorm_lib.simulate.scene import Scene
+from cellstorm_lib.tables import Emitters, Localizations, read_emitters
+from cellstorm_lib.video.read import open_recording
+
+#: As the paper: the program it used, on the frames as filmed, at its own settings.
+LIKE_PAPER = "like ThunderSTORM"
+RAW = "cellstorm, as filmed"
+DENOISED = "cellstorm, after the network"
+#: A true spot dimmer than this share of the usual is a fragment of a blink.
+_LEAST_SHARE = 0.125
+_PIXEL_NM = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Way:
+    """What one way found.
+
+    Attributes
+    ----------
+    spots : Localizations
+        As found, frame by frame.
+    scores : Scores
+        Against the truth.
+    neighbours : NeighbourHistogram
+        Distances to the nearest true spot of the frame.
+    image : RenderedImage
+        All spots, every one as a count, so that false ones weigh as much as true ones.
+    """
+
+    spots: Localizations
+    scores: Scores
+    neighbours: NeighbourHistogram
+    image: RenderedImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ThreeWays:
+    """A simulated film, what there is to find, and what each way found.
+
+    Attributes
+    ----------
+    scene : Scene
+        What was filmed.
+    truth : Emitters
+        Spots to find.
+    true_image : RenderedImage
+        All of them, drawn as the ways' images are.
+    ways : mapping of str to Way
+        By name.
+    bits_per_px : float
+        Size of the film.
+    denoised : DenoiseReport
+        By which network.
+    """
+
+    scene: Scene
+    truth: Emitters
+    true_image: RenderedImage
+    ways: Mapping[str, Way]
+    bits_per_px: float
+    denoised: DenoiseReport
+
+
+def film_three_ways(
+    scene: Scene, folder: Path, *, network: Network, announce: Announce
+) -> ThreeWays:
+    """Film a scene and localize it three ways, without a setting touched.
+
+    Parameters
+    ----------
+    scene : Scene
+        With a structure and a codec.
+    folder : Path
+        For film and denoised stack.
+    network : Network
+        What denoises.
+    announce : callable
+        Told which step begins.
+    """
+    name, pixel_nm = scene.name, scene.field.pixel_size_nm
+    film = film_scene(scene, folder, stacks=(), progress=announce(f"{name}: filmed"))
+    source = open_recording(film.movie)
+    camera, settings = read_calibration(folder / "camera.json"), PipelineSettings()
+    emitters = read_emitters(folder / "truth.parquet")
+    photons = scene.blinking.photons_per_frame or 0.0  # not said: nothing is left out
+    usual = photons * scene.camera.sensor.quantum_efficiency
+    truth = replace(emitters, data=emitters.data[emitters.data["photons"] >= _LEAST_SHARE * usual])
+    theirs, _ = localize_like(
+        source, camera, pixel_size_nm=pixel_nm, settings=settings_like("thunderstorm"),
+        progress=announce(f"{name}: {LIKE_PAPER}"),
+    )  # fmt: skip
+    raw, _ = find_spots(source, camera, pixel_nm, settings, progress=announce(f"{name}: raw"))
+    stack = folder / "denoised.ome.tif"
+    told = denoise_recording(
+        source, camera, network, stack,
+        pixel_size_nm=pixel_nm, progress=announce(f"{name}: denoise"),
+    )  # fmt: skip
+    clean, _ = find_denoised_spots(
+        source, stack, told, pixel_nm, settings, progress=announce(f"{name}: denoised")
+    )
+    ways = {
+        way: Way(
+            spots=found,
+            scores=score(found, truth),
+            neighbours=nearest_neighbour_histogram(found, truth),
+            image=_drawn(found),
+        )
+        for way, found in ((LIKE_PAPER, theirs), (RAW, raw), (DENOISED, clean))
+    }
+    pixels = scene.field.width_px * scene.field.height_px * scene.frame_count
+    return ThreeWays(
+        scene=scene,
+        truth=truth,
+        true_image=_drawn(truth),
+        ways=ways,
+        bits_per_px=8.0 * film.movie.stat().st_size / pixels,
+        denoised=told,
+    )
+
+
+def _drawn(table: Localizations | Emitters) -> RenderedImage:
+    """Return every row as a count, however sure it is."""
+    if isinstance(table, Emitters):
+        table = Localizations(data=table.data[["frame", "x_nm", "y_nm"]], field=table.field)
+    return render(table, RenderSettings(method="ash", pixel_nm=_PIXEL_NM))
