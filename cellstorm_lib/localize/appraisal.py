@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from cellstorm_lib.errors import CheckpointError
+from cellstorm_lib.errors import CheckpointError, refusing
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.localize.traits import TRAITS
 
@@ -35,6 +35,7 @@ SHIPPED = Path(__file__).parent / "appraisers" / "film.safetensors"
 _ERROR_FACTORS, _PHOTON_FACTORS = (0.8, 8.0), (0.67, 1.5)
 _LAYERS = 3
 _KEY = "cellstorm"
+_MAKE_AGAIN = "make it again with examples/train_appraiser.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,9 +117,12 @@ def read_appraiser(path: Path) -> Appraiser:
     CheckpointError
         When the file is missing, damaged, or made for other traits.
     """
-    try:
+    fault = "does not hold what spots are appraised by"
+    with refusing(CheckpointError, path, fault, _MAKE_AGAIN):
+        if not path.is_file():
+            raise OSError("it is no file")
         with safe_open(str(path), framework="numpy") as content:
-            origin = json.loads((content.metadata() or {}).get(_KEY, "{}"))
+            origin = dict(json.loads((content.metadata() or {}).get(_KEY, "{}")))
             values = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
         appraiser = Appraiser(
             mean=values["mean"],
@@ -128,15 +132,11 @@ def read_appraiser(path: Path) -> Appraiser:
             ),
             origin=origin,
         )
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        traits = tuple(origin.get("traits", ()))
+    if traits != TRAITS:
         raise CheckpointError(
-            f"{path} does not hold what spots are appraised by ({error}); make it again with "
-            "examples/train_appraiser.py"
-        ) from error
-    if tuple(origin.get("traits", ())) != TRAITS:
-        raise CheckpointError(
-            f"{path} was trained with other traits of spots than this program measures; make it "
-            "again with examples/train_appraiser.py"
+            f"{path} was trained with other traits of spots than this program measures; "
+            f"{_MAKE_AGAIN}"
         )
     return appraiser
 

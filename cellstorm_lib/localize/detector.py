@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.localize.crowded import camera_threshold
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.even import EvenPixels
 from cellstorm_lib.localize.expression import check_expression, thresholds_by_expression
@@ -45,6 +46,8 @@ class Detector:
     level : FilmLevel or None
         What its spots are compared with when they are appraised one by one; the threshold is
         then a loose one.
+    is_crowded : bool
+        Whether the frames are so crowded with spots that none is alone.
     """
 
     calibration: CameraCalibration
@@ -56,6 +59,7 @@ class Detector:
     pixels: PixelResponse | None = None
     even: EvenPixels | None = None
     level: FilmLevel | None = None
+    is_crowded: bool = False
 
     @property
     def threshold_adu(self) -> float:
@@ -118,7 +122,11 @@ def make_detector(
         usual = float(np.median(usable)) if len(usable) else _UNUSUAL_PHOTONS
         settings = replace(settings, threshold_photons=usual)
     found = calibrate_threshold(
-        photons, settings=settings, frame=sample.frame, is_key=sample.is_key
+        photons,
+        settings=settings,
+        frame=sample.frame,
+        is_key=sample.is_key,
+        camera_photons=camera_threshold(photons, calibration, settings.false_per_frame),
     )
     level = None
     if bits_per_px is not None:
@@ -140,6 +148,7 @@ def make_detector(
         pixels=pixels,
         even=even,
         level=level,
+        is_crowded=found.is_crowded,
     )
 
 

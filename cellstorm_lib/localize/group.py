@@ -17,11 +17,15 @@ from cellstorm_lib.localize.group_rules import (
     STATE,
 )
 from cellstorm_lib.localize.joint import (
+    AT,
+    FIRST,
     MOST_TOGETHER,
+    SEEN,
     WEIGHT,
     deviance_of,
     expect,
     fit_together,
+    stored,
     weigh,
 )
 from cellstorm_lib.localize.joint_score import score_of, variances_of
@@ -67,7 +71,7 @@ def _surprising(deviance: Any, used: Any, spots: Any, count: Any, rules: Any) ->
 
 @_compiled
 def _prepare(spots: Any, count: Any, scene: Any, place: Any, rules: Any, room: Any) -> Any:
-    """Cut out the region of some spots, take the light of all others away; return its pixels."""
+    """Cut out the region of some spots, take the light of all others away; count its pixels."""
     frame, maps, live, live_count, group = scene
     size = place[2], place[3]
     outline(spots, count, rules.half, size, room[1])
@@ -79,7 +83,10 @@ def _prepare(spots: Any, count: Any, scene: Any, place: Any, rules: Any, room: A
         is_near = -reach < x < width + reach and -reach < y < height + reach
         if is_near and live[other, STATE] < MERGED and live[other, GROUP] != group:
             add_light(live[other], place, room)
-    return room[1][2, size[0] - 1] + room[1][1, size[0] - 1]
+    used = 0
+    for row in range(height):
+        used += room[1][SEEN, row]
+    return used
 
 
 @_compiled
@@ -169,7 +176,7 @@ def _grow(
     while count < rules.most_together and (
         is_lone or _surprising(deviance, used, spots, count, rules)
     ):
-        weigh(used, room[0])
+        weigh(stored(size, room[1]), room[0])
         x, y, _, score = brightest_rest(size, rules.sigma_px, room, planes)
         if score < _LEAST_EXCESS:
             break
@@ -348,13 +355,13 @@ def _tell(spots: Any, k: Any, place: Any, variances: Any, desk: Any, out: Any) -
     x, y = math.floor(spots[k, 0]), math.floor(spots[k, 1])
     deviance, above = 0.0, 0
     for row in range(max(y - half, 0), min(y + half + 1, height)):
-        first, span, at = rows[0, row], rows[1, row], rows[2, row]
+        first, seen, at = rows[FIRST, row], rows[SEEN, row], rows[AT, row]
         start = max(x - half, first)
-        stop = min(x + half + 1, first + span)
+        stop = min(x + half + 1, first + seen)
         if stop > start:
             deviance += deviance_of(at + start - first, at + stop - first, pixels)
             for i in range(at + start - first, at + stop - first):
-                above += pixels[WEIGHT, i] < 0.0
+                above += pixels[WEIGHT + i] < 0.0
     out[0], out[1], out[2] = spots[k, 0] + left, spots[k, 1] + top, spots[k, 2]
     out[4], out[5], out[6] = spots[k, 3], variances[k, 0], variances[k, 1]
     out[7], out[8] = deviance, above

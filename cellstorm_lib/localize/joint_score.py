@@ -3,16 +3,24 @@
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from cellstorm_lib.localize.joint import (
+    AT,
     EXCESS,
-    INFORMATION,
+    FIRST,
+    PLANE,
+    SHARE_X,
+    SHARE_Y,
+    SPAN,
     _derive,
-    _dot,
     _equations,
     _factored,
+    dot,
     profile_of,
+    scale_by,
+    stored,
     weigh,
 )
 
@@ -25,15 +33,14 @@ def variances_of(spots: Any, count: Any, size: Any, room: Any, out: Any) -> Any:
 
     Of the joint Fisher information at the fitted values, which the region must expect.
     """
-    pixels, rows, _, _, matrices, vectors = room
-    used = rows[2, size[0] - 1] + rows[1, size[0] - 1]
+    pixels, rows, factor, column = room[0], room[1], room[5], room[8]
+    used = stored(size, rows)
     free = 3 * count + 1
     weigh(used, pixels)
     _derive(spots, count, size, room)
     _equations(free, used, room)
     if not _factored(free, 0.0, room):
         return False
-    factor, column = matrices[1], vectors[2]
     for p in range(3 * count):
         total = 0.0
         for q in range(p, free):
@@ -60,33 +67,30 @@ def score_of(spots: Any, count: Any, extra: Any, size: Any, room: Any) -> Any:
     extra : (float, float, float)
         x, y and sigma of the further spot.
     """
-    pixels, rows, profiles, derivatives, matrices, vectors = room
-    used = rows[2, size[0] - 1] + rows[1, size[0] - 1]
+    pixels, rows, profiles, derivatives = room[0], room[1], room[2], room[3]
+    used = stored(size, rows)
     free = 3 * count + 1
-    share = profiles[count]
-    profile_of(extra[0], extra[2], size[1], share[0], share[1])
-    profile_of(extra[1], extra[2], size[0], share[2], share[3])
+    spot = profile_of(extra[0], extra[1], extra[2], size, profiles, count)
     _derive(spots, count, size, room)
     _equations(free, used, room)
     if not _factored(free, 0.0, room):
         return 0.0, 0.0
-    light, scratch = derivatives[free], derivatives[len(derivatives) - 1]
+    light = free * PLANE
     for row in range(size[0]):
-        first, span, at = rows[0, row], rows[1, row], rows[2, row]
-        across, out, factor = share[0, first : first + span], light[at : at + span], share[2, row]
-        for i in range(span):
-            out[i] = factor * across[i]
-    for i in range(used):
-        scratch[i] = pixels[INFORMATION, i] * light[i]
-    known = _dot(scratch, light, used)
-    factor, shared = matrices[1], vectors[2]
+        share, at = spot + SHARE_X + rows[FIRST, row], light + rows[AT, row]
+        factor = profiles[np.uint64(spot + SHARE_Y + row)]
+        for i in range(rows[SPAN, row]):
+            derivatives[np.uint64(at + i)] = factor * profiles[np.uint64(share + i)]
+    scaled = scale_by(light, used, room)
+    known = dot(derivatives, scaled, derivatives, light, used)
+    factor, shared = room[5], room[8]
     for p in range(free):
-        rest = float(_dot(scratch, derivatives[p], used))
+        rest = float(dot(derivatives, scaled, derivatives, p * PLANE, used))
         for k in range(p):
             rest -= factor[p, k] * shared[k]
         shared[p] = rest / factor[p, p]
         known -= shared[p] * shared[p]
-    excess = _dot(pixels[EXCESS], light, used)
+    excess = dot(pixels, EXCESS, derivatives, light, used)
     if known <= 0.0:
         return 0.0, 0.0
     return excess / math.sqrt(known), excess / known

@@ -161,7 +161,14 @@ def _fit_of_crowds(
     strict = detector
     if detector.level is not None:
         strict = replace(detector, threshold_photons=detector.level.threshold_photons)
-    typical = typical_spot(frames, strict.candidates(frames), camera, settings, detector.pixels)
+    typical = typical_spot(
+        frames,
+        strict.candidates(frames),
+        camera,
+        settings,
+        detector.pixels,
+        is_crowded=detector.is_crowded,
+    )
     return fit_candidates if typical is None else partial(fit_overlapping, typical=typical)
 
 

@@ -7,13 +7,20 @@ import numpy as np
 from numba import njit
 
 from cellstorm_lib.localize.joint import (
+    AT,
     EXCESS,
+    FIRST,
     INFORMATION,
     LEVEL,
     MOST_TOGETHER,
+    SEEN,
     SIDE,
+    SPAN,
     VALUE,
+    VECTOR,
     WEIGHT,
+    add_to,
+    filled_up,
     profile_of,
 )
 
@@ -22,6 +29,8 @@ _SPARE = 2
 #: Light of a spot is taken away up to this many widths from it.
 REACH_SIGMA = 5.0
 _MOST_TAPS = 11
+#: Columns of the planes that `brightest_rest` works in.
+_PITCH = SIDE + 2 * VECTOR
 _ROOT_HALF = math.sqrt(0.5)
 
 _compiled = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -60,9 +69,10 @@ def outline(spots: Any, count: Any, half: Any, size: Any, rows: Any) -> None:
             x, y = math.floor(spots[k, 0]), math.floor(spots[k, 1])
             if abs(row - y) <= half:
                 first, last = min(first, max(x - half, 0)), max(last, min(x + half, width - 1))
-        span = max(last - first + 1, 0)
-        rows[0, row], rows[1, row], rows[2, row] = (first if span > 0 else 0), span, at
-        at += span
+        seen = max(last - first + 1, 0)
+        rows[FIRST, row], rows[SEEN, row] = (first if seen > 0 else 0), seen
+        rows[SPAN, row], rows[AT, row] = filled_up(seen), at
+        at += rows[SPAN, row]
 
 
 @_compiled
@@ -78,40 +88,37 @@ def cut_region(frame: Any, maps: Any, end: Any, place: Any, room: Any) -> None:
     just_below = end - np.float32(0.5)
     is_wide = frame.shape[1] > offset.shape[1]
     for row in range(height):
-        first, span, at = left + rows[0, row], rows[1, row], rows[2, row]
-        line = frame[top + row]
-        zero = offset[top + row, first : first + span]
-        factor = gain[top + row, first : first + span]
-        noise = variance[top + row, first : first + span]
-        weight = sensitivity[top + row, first : first + span]
-        value, level = pixels[VALUE, at : at + span], pixels[LEVEL, at : at + span]
-        trust = pixels[WEIGHT, at : at + span]
-        for i in range(span):
-            adu = np.float32(line[first + i])
-            if is_wide:
-                low, high = line[2 * (first + i)], line[2 * (first + i) + 1]
-                adu = np.float32(low) + np.float32(256.0) * np.float32(high)
-            inverse = np.float32(1.0) / weight[i]
-            electrons = (min(adu, just_below) - zero[i]) * factor[i]
-            value[i] = (electrons + noise[i]) * inverse
-            level[i] = noise[i] * inverse
-            trust[i] = -weight[i] if adu >= end else weight[i]
+        y, first, at = np.uint64(top + row), left + rows[FIRST, row], rows[AT, row]
+        seen, span = rows[SEEN, row], rows[SPAN, row]
+        for i in range(seen):
+            x = np.uint64(first + i)
+            pixels[np.uint64(VALUE + at + i)] = np.float32(frame[y, x])
+        if is_wide:
+            for i in range(seen):
+                x = np.uint64(2 * (first + i))
+                low, high = np.float32(frame[y, x]), np.float32(frame[y, x + np.uint64(1)])
+                pixels[np.uint64(VALUE + at + i)] = low + np.float32(256.0) * high
+        for i in range(seen):
+            x = np.uint64(first + i)
+            adu = pixels[np.uint64(VALUE + at + i)]
+            weight, noise = sensitivity[y, x], variance[y, x]
+            inverse = np.float32(1.0) / weight
+            electrons = (min(adu, just_below) - offset[y, x]) * gain[y, x]
+            pixels[np.uint64(VALUE + at + i)] = (electrons + noise) * inverse
+            pixels[np.uint64(LEVEL + at + i)] = noise * inverse
+            pixels[np.uint64(WEIGHT + at + i)] = -weight if adu >= end else weight
+        for i in range(at + seen, at + span):
+            pixels[VALUE + i], pixels[WEIGHT + i] = np.float32(1.0), np.float32(0.0)
+            pixels[LEVEL + i] = pixels[LEVEL + at + seen - 1]
 
 
 @_compiled
 def add_light(spot: Any, place: Any, room: Any) -> None:
     """Add a spot that is not fitted to what the pixels of the region expect."""
     top, left, height, width = place
-    x, y, photons, sigma = spot[0] - left, spot[1] - top, spot[2], spot[3]
-    pixels, rows, profiles = room[0], room[1], room[2]
-    share = profiles[MOST_TOGETHER]
-    profile_of(x, sigma, width, share[0], share[1])
-    profile_of(y, sigma, height, share[2], share[3])
-    for row in range(height):
-        first, span, at = rows[0, row], rows[1, row], rows[2, row]
-        factor = np.float32(photons) * share[2, row]
-        for i in range(span):
-            pixels[LEVEL, at + i] += factor * share[0, first + i]
+    size = height, width
+    at = profile_of(spot[0] - left, spot[1] - top, spot[3], size, room[2], MOST_TOGETHER)
+    add_to(LEVEL, at, np.float32(spot[2]), size, room)
 
 
 @_compiled
@@ -123,17 +130,16 @@ def _add_across(size: Any, taps: Any, half: Any, room: Any, planes: Any) -> None
     """
     pixels, rows = room[0], room[1]
     light, known = planes[0], planes[1]
+    for i in range(size[0] * _PITCH):
+        light[i] = known[i] = np.float32(0.0)
     for row in range(size[0]):
-        first, span, at = rows[0, row], rows[1, row], rows[2, row]
-        light[row] = np.float32(0.0)
-        known[row] = np.float32(0.0)
-        seen, weight = pixels[EXCESS, at : at + span], pixels[INFORMATION, at : at + span]
-        to, told = light[row, first:], known[row, first:]
+        seen, weight = EXCESS + rows[AT, row], INFORMATION + rows[AT, row]
         for k in range(2 * half + 1):
-            tap, square, shift = taps[k], taps[k] * taps[k], np.uint64(k)
-            for i in range(span):
-                to[np.uint64(i) + shift] += tap * seen[i]
-                told[np.uint64(i) + shift] += square * weight[i]
+            tap, square = taps[k], taps[k] * taps[k]
+            to = row * _PITCH + rows[FIRST, row] + k
+            for i in range(rows[SPAN, row]):
+                light[np.uint64(to + i)] += tap * pixels[np.uint64(seen + i)]
+                known[np.uint64(to + i)] += square * pixels[np.uint64(weight + i)]
 
 
 @_compiled
@@ -155,17 +161,16 @@ def brightest_rest(size: Any, sigma: Any, room: Any, planes: Any) -> Any:
     best = np.float32(0.0)
     x = y = photons = 0.0
     for row in range(height):
-        first, span = rows[0, row], rows[1, row]
-        light[:span] = np.float32(0.0)
-        known[:span] = np.float32(1e-12)
+        first, span = rows[FIRST, row], rows[SPAN, row]
+        for i in range(span):
+            light[np.uint64(i)], known[np.uint64(i)] = np.float32(0.0), np.float32(1e-12)
         for k in range(max(-half, -row), min(half, height - 1 - row) + 1):
             tap, square = taps[k + half], taps[k + half] * taps[k + half]
-            seen = across[row + k, half + first : half + first + span]
-            weight = known_across[row + k, half + first : half + first + span]
+            at = (row + k) * _PITCH + half + first
             for i in range(span):
-                light[i] += tap * seen[i]
-                known[i] += square * weight[i]
-        for i in range(span):
+                light[np.uint64(i)] += tap * across[np.uint64(at + i)]
+                known[np.uint64(i)] += square * known_across[np.uint64(at + i)]
+        for i in range(rows[SEEN, row]):
             if light[i] > np.float32(0.0) and light[i] * light[i] > best * best * known[i]:
                 best = light[i] / math.sqrt(known[i])
                 x, y, photons = first + i + 0.5, row + 0.5, light[i] / known[i]
@@ -174,10 +179,9 @@ def brightest_rest(size: Any, sigma: Any, room: Any, planes: Any) -> Any:
 
 def make_planes() -> tuple[Any, ...]:
     """Return the arrays `brightest_rest` works in."""
-    shape = (SIDE, SIDE + _MOST_TAPS)
     return (
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.float32),
+        np.zeros((SIDE + 1) * _PITCH, np.float32),
+        np.zeros((SIDE + 1) * _PITCH, np.float32),
         np.zeros(SIDE, np.float32),
         np.zeros(SIDE, np.float32),
     )

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.localize.afterimages import afterimage_probability
+from cellstorm_lib.localize.crowded import is_crowded
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.extrema import Extrema, ascending, find_extrema
 from cellstorm_lib.localize.filters import wavelet_band
@@ -89,6 +90,8 @@ class DetectionThreshold:
     loose_photons : float
         The threshold for 300 times the false spots, for a search whose finds are judged one by
         one afterwards; never above `photons`.
+    is_crowded : bool
+        Whether the noise cannot be seen between the spots, so that the camera's own was taken.
     """
 
     photons: float
@@ -99,6 +102,7 @@ class DetectionThreshold:
     noise_photons: float
     sampled_frames: int
     loose_photons: float
+    is_crowded: bool = False
 
 
 def take_sample(source: FrameSource) -> FrameSample:
@@ -153,6 +157,7 @@ def calibrate_threshold(
     settings: DetectSettings | None = None,
     frame: npt.NDArray[np.int64] | None = None,
     is_key: npt.NDArray[np.bool_] | None = None,
+    camera_photons: float | None = None,
 ) -> DetectionThreshold:
     """Choose the detection threshold of a recording from a sample of its frames.
 
@@ -168,6 +173,10 @@ def calibrate_threshold(
     is_key : (N,) bool, optional
         Frames coded without reference to others. Without `frame` or `is_key` all count as
         such, and no spot is taken for an afterimage.
+    camera_photons : float, optional
+        The threshold by the camera's noise alone (`crowded.camera_threshold`). It is taken where
+        frames that were coded alone are so crowded that no noise is seen in them, and the loose
+        threshold is never above it: bright spots that stand still may be molecules.
 
     Returns
     -------
@@ -207,10 +216,21 @@ def calibrate_threshold(
         photons = settings.threshold_photons
     else:
         photons = max(counted.lowest_within(settings.false_per_frame), _LEAST_THRESHOLD)
-    loose = max(counted.lowest_within(_LOOSE * settings.false_per_frame), _LEAST_THRESHOLD)
+    loose = counted.lowest_within(_LOOSE * settings.false_per_frame)
+    is_dense = False
+    if camera_photons is not None and settings.threshold_photons is None:
+        area_px = float((height - 2) * (width - 2) * count)
+        is_dense = bool(is_coded_alone.all()) and is_crowded(
+            maxima, minima, camera_photons, area_px
+        )
+        loose = min(loose, camera_photons)
+    if camera_photons is not None and is_dense:
+        photons = min(photons, max(camera_photons, _LEAST_THRESHOLD))
     spots, noise, afterimages = (
         float(rate) * searched_px / REFERENCE_AREA_PX for rate in counted.rates(np.array(photons))
     )
+    if is_dense:
+        noise = settings.false_per_frame * searched_px / REFERENCE_AREA_PX
     return DetectionThreshold(
         photons=photons,
         expected_false_per_frame=noise + afterimages,
@@ -219,7 +239,8 @@ def calibrate_threshold(
         spots_per_frame=spots,
         noise_photons=noise_photons,
         sampled_frames=count,
-        loose_photons=min(loose, photons),
+        loose_photons=min(max(loose, _LEAST_THRESHOLD), photons),
+        is_crowded=is_dense,
     )
 
 

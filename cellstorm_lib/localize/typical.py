@@ -31,6 +31,8 @@ _SINGLE = 2.0
 #: Spots of which the widths differ by more than this share have no common width.
 _MOST_SPREAD = 0.25
 _MAD_TO_SIGMA = 1.4826
+#: Of the spots of a crowd, so many are taken to be narrow by nature, and so many to be single.
+_BEST_SHARE, _SINGLE_SHARE = 0.2, 0.02
 _PARAMETERS = 5
 #: The misfit of frames without noise is that of the arithmetic.
 _LEAST_DEVIANCE = 5e-3
@@ -91,6 +93,8 @@ def typical_spot(
     calibration: CameraCalibration,
     settings: FitSettings,
     pixels: PixelResponse | None = None,
+    *,
+    is_crowded: bool = False,
 ) -> TypicalSpot | None:
     """Measure the lone spots in a sample of a recording's frames.
 
@@ -102,6 +106,9 @@ def typical_spot(
         What was found in it.
     calibration, settings, pixels
         As in `fit_candidates`.
+    is_crowded : bool
+        Whether no spot is alone for sure: those that a single spot explains best then stand for
+        lone ones. Only for frames whose noise is the camera's.
 
     Returns
     -------
@@ -110,6 +117,8 @@ def typical_spot(
         and none was given.
     """
     found = fit_and_judge(frames, candidates, calibration, settings, pixels)
+    if is_crowded:
+        return _best_explained(found, settings)
     sure = _sure(found)
     if np.count_nonzero(sure) < LEAST_SPOTS:
         return None
@@ -132,6 +141,21 @@ def typical_spot(
         scatter=max(1.0, deviation * float(np.sqrt(0.5 * freedom))),
         count=int(np.count_nonzero(sure)),
     )
+
+
+def _best_explained(found: JudgedFits, settings: FitSettings) -> TypicalSpot | None:
+    """Return what a spot looks like by those of a crowd that a single one explains best."""
+    sigma_px = found.spots["sigma_px"]
+    known = (found.reason == 0) & (found.spots["variance_x"] < _SURE_PX**2)
+    known &= sigma_px != np.float32(settings.sigma_px)  # what is so was given up, or not fitted
+    if np.count_nonzero(known) < LEAST_SPOTS:
+        return None
+    freedom = settings.box_px**2 - _PARAMETERS
+    deviance = found.spots["log_likelihood_ratio"][known] / freedom
+    best = deviance <= np.quantile(deviance, _BEST_SHARE)
+    width_px = settings.common_sigma_px or float(np.median(sigma_px[known][best]))
+    usual = max(float(np.quantile(deviance, _SINGLE_SHARE)), 1.0)
+    return TypicalSpot(sigma_px=width_px, deviance=usual, scatter=1.0, count=int(best.sum()))
 
 
 def _deviance_by_light(

@@ -70,10 +70,11 @@ STEPS: Mapping[str, Step] = {
     "recording": Step(inputs=("film", "calibration"), code="2"),
     "frame_facts": Step(inputs=("film",)),
     "widefield": Step(results=("recording",)),
-    **_branch("raw", Step(inputs=("settings.localize", "depth"), results=("recording",))),
+    **_branch("raw", Step(inputs=("settings.localize", "depth"), results=("recording",), code="2")),
     "denoised_stack": Step(inputs=("model",), results=("recording",)),
     **_branch(
-        "denoised", Step(inputs=("settings.localize",), results=("recording", "denoised_stack"))
+        "denoised",
+        Step(inputs=("settings.localize",), results=("recording", "denoised_stack"), code="2"),
     ),
     "verdict": Step(
         results=(

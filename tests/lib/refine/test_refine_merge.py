@@ -287,6 +287,24 @@ def test_nothing_is_lost_and_rows_come_by_first_frame():
     assert merged.field == table.field
 
 
+def test_molecules_that_stay_on_for_long_stay_one():
+    rng = np.random.default_rng(8)
+    sites, count = grid_sites(64), 500
+    number = np.tile(np.arange(len(sites)), count)
+    xy_nm = sites[number] + rng.normal(0, 10.0, (len(number), 2))
+    frame = np.repeat(np.arange(count), len(sites))
+    spots = table_of(xy_nm, frame, frame_count=count, uncertainty_nm=10.0)
+    merged, report = merge(spots)
+    # one localization in 8000 lies further than 3 combined uncertainties away by chance
+    assert report.seen_once <= 10
+    assert report.molecules == len(sites) + report.seen_once
+    long = merged.data[merged.data["detections"] > 1]
+    assert long["detections"].min() >= count - 3
+    away_nm = np.abs(long[["x_nm", "y_nm"]].to_numpy()[:, None] - sites[None])
+    nearest_nm = away_nm.max(axis=2).min(axis=1)
+    assert nearest_nm.max() < 5 * 10.0 / np.sqrt(count)
+
+
 def test_an_empty_table_stays_empty():
     table = small([], [], photons=np.array([], float), is_copied=np.array([], bool))
     merged, report = merge(table)
