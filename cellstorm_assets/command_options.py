@@ -13,8 +13,7 @@ from tqdm import tqdm
 from cellstorm_assets.project import find_project
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CalibrationError, SettingsError
-from cellstorm_lib.pipeline.process import Announce
-from cellstorm_lib.pipeline.steps import Progress
+from cellstorm_lib.pipeline.steps import Announce, Progress
 from cellstorm_lib.recording import FrameSource
 
 PATH = click.Path(path_type=Path)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cellstorm_assets.project import RECORDINGS, Project
 from cellstorm_lib.export.formats import read_table
-from cellstorm_lib.pipeline.process import Announce, process_recording
+from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.pipeline.settings import PipelineSettings
-from cellstorm_lib.pipeline.steps import linked
+from cellstorm_lib.pipeline.steps import Announce, linked
 from cellstorm_lib.reconstruct.frc import measure_frc
 from cellstorm_lib.reconstruct.render import render
 from cellstorm_lib.report.comparison import ComparisonRow

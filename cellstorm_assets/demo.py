@@ -16,7 +16,7 @@ from cellstorm_lib.evaluate.scores import score
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.pipeline.process import Announce
+from cellstorm_lib.pipeline.steps import Announce
 from cellstorm_lib.report.headline import recommended_first
 from cellstorm_lib.simulate.scene import read_preset
 from cellstorm_lib.tables import read_emitters

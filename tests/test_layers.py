@@ -1,6 +1,8 @@
 """The floors of the house: who may import whom."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,11 @@ def test_floor_rules_can_fail(tmp_path: Path) -> None:
     floors = {floor for module in imports_of(bad) if (floor := floor_of(module))}
     assert "video" in floors - allowed_floors("localize")
     assert "dagster" in imports_of(bad)
+
+
+def test_the_command_line_starts_without_what_takes_seconds_to_import() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, cellstorm_assets.commands; print(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert not {"torch", "matplotlib", "dagster", "mlflow"} & set(told)

@@ -7,8 +7,9 @@ from cellstorm_lib.camera import read_calibration
 from cellstorm_lib.evaluate.scores import Scores, score
 from cellstorm_lib.paper.settings import FRAME_RATE_HZ, PaperSettings
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.pipeline.process import Announce, process_recording
+from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.pipeline.result import BranchResult, RecordingResult
+from cellstorm_lib.pipeline.steps import Announce
 from cellstorm_lib.report.headline import first_frc, median_of, resolution_text
 from cellstorm_lib.report.paper import (
     PaperFigure,

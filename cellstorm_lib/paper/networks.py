@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cellstorm_lib.paper.settings import FRAME_RATE_HZ, PaperSettings
 from cellstorm_lib.paper.three_ways import DENOISED, LIKE_PAPER, RAW, ThreeWays
-from cellstorm_lib.report.neighbours import neighbours_figure
+from cellstorm_lib.report.film_look import look_figure, nearest_figure
 from cellstorm_lib.report.paper import (
     PaperFigure,
     PaperPanel,
@@ -108,9 +108,14 @@ def letters_figure(ways: ThreeWays) -> PaperFigure:
         rows=tuple(rows),
         panels=(
             drawn_panel(
-                neighbours_figure({name: way.neighbours for name, way in ways.ways.items()}),
+                nearest_figure(ways.look),
                 "Distance to the nearest true spot",
                 "Spots with no true one near are false. Several may have the same neighbour.",
+            ),
+            drawn_panel(
+                look_figure(ways.look),
+                "True, false and missing spots",
+                "Above all spots of the film, below a part of one frame as each way saw it.",
             ),
             *_panels(ways),
         ),

@@ -19,7 +19,7 @@ from cellstorm_lib.paper.settings import PaperSettings
 from cellstorm_lib.paper.three_ways import film_three_ways
 from cellstorm_lib.paper.times import measure_times, times_figure
 from cellstorm_lib.pipeline.denoise import Network
-from cellstorm_lib.pipeline.process import Announce
+from cellstorm_lib.pipeline.steps import Announce
 from cellstorm_lib.report.page import filled
 from cellstorm_lib.report.paper import PaperFigure
 

@@ -5,20 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cellstorm_lib.camera import read_calibration
-from cellstorm_lib.evaluate.scores import (
-    NeighbourHistogram,
-    Scores,
-    nearest_neighbour_histogram,
-    score,
-)
+from cellstorm_lib.evaluate.scores import Scores, score
 from cellstorm_lib.localize.like.run import localize_like
 from cellstorm_lib.localize.like.settings import settings_like
+from cellstorm_lib.pipeline.benchmark_films import BenchmarkFilm, MadeFilm
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.pipeline.process import Announce
+from cellstorm_lib.pipeline.film_look import FilmLook, look_closely
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
+from cellstorm_lib.pipeline.steps import Announce
 from cellstorm_lib.reconstruct.render import RenderedImage, RenderSettings, render
 from cellstorm_lib.simulate.scene import Scene
 from cellstorm_lib.tables import Emitters, Localizations, read_emitters
@@ -43,15 +40,12 @@ class Way:
         As found, frame by frame.
     scores : Scores
         Against the truth.
-    neighbours : NeighbourHistogram
-        Distances to the nearest true spot of the frame.
     image : RenderedImage
         All spots, every one as a count, so that false ones weigh as much as true ones.
     """
 
     spots: Localizations
     scores: Scores
-    neighbours: NeighbourHistogram
     image: RenderedImage
 
 
@@ -69,6 +63,8 @@ class ThreeWays:
         All of them, drawn as the ways' images are.
     ways : mapping of str to Way
         By name.
+    look : FilmLook
+        Which spots are true, false and missing, and a part of a frame.
     bits_per_px : float
         Size of the film.
     denoised : DenoiseReport
@@ -79,6 +75,7 @@ class ThreeWays:
     truth: Emitters
     true_image: RenderedImage
     ways: Mapping[str, Way]
+    look: FilmLook
     bits_per_px: float
     denoised: DenoiseReport
 
@@ -120,14 +117,20 @@ def film_three_ways(
     clean, _ = find_denoised_spots(
         source, stack, told, pixel_nm, settings, progress=announce(f"{name}: denoised")
     )
+    made = MadeFilm(
+        film=BenchmarkFilm(name=name, about="", scene=scene),
+        source=source, calibration=camera, truth=truth,
+    )  # fmt: skip
+    compared = (
+        (LIKE_PAPER, None, theirs), (RAW, None, raw), (DENOISED, network.denoiser, clean)
+    )  # fmt: skip
     ways = {
         way: Way(
             spots=found,
             scores=score(found, truth),
-            neighbours=nearest_neighbour_histogram(found, truth),
             image=_drawn(found),
         )
-        for way, found in ((LIKE_PAPER, theirs), (RAW, raw), (DENOISED, clean))
+        for way, _, found in compared
     }
     pixels = scene.field.width_px * scene.field.height_px * scene.frame_count
     return ThreeWays(
@@ -135,6 +138,7 @@ def film_three_ways(
         truth=truth,
         true_image=_drawn(truth),
         ways=ways,
+        look=look_closely(made, compared, ways[RAW].scores.tolerance_nm),
         bits_per_px=8.0 * film.movie.stat().st_size / pixels,
         denoised=told,
     )

@@ -1,6 +1,5 @@
 """One recording from file to resolution, without any server."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from cellstorm_lib.pipeline.result import (
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.steps import (
+    Announce,
     Progress,
     check_loss,
     check_positions,
@@ -49,8 +49,6 @@ from cellstorm_lib.refine.drift import estimate_drift
 from cellstorm_lib.tables import Localizations, write_localizations
 from cellstorm_lib.video.tiff import write_image
 
-#: Called with the name of a step that begins; returns where its progress goes.
-Announce = Callable[[str], Progress]
 DENOISED_STACK = "denoised_stack.ome.tif"
 
 

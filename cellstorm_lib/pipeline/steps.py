@@ -22,6 +22,8 @@ from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.loss import refuse_damaged
 
 Progress = Callable[[int, int], None]
+#: Called with the name of a step that begins; returns where its progress goes.
+Announce = Callable[[str], Progress]
 
 #: A resolution that is so much finer than without repeats is flattered.
 MAX_FLATTERY = 1.15

@@ -28,7 +28,7 @@ def test_every_way_is_scored_against_the_same_truth(ways: ThreeWays) -> None:
     assert list(ways.ways) == [LIKE_PAPER, RAW, DENOISED]
     for way in ways.ways.values():
         assert way.scores.true == len(ways.truth) > 100
-        assert way.scores.found == len(way.spots) == way.neighbours.counts.sum()
+        assert way.scores.found == len(way.spots)
     # judging spots one by one is there to be right more often than a threshold
     assert ways.ways[RAW].scores.precision > ways.ways[LIKE_PAPER].scores.precision
 
@@ -42,7 +42,7 @@ def test_figures_tell_counts_beside_those_of_the_paper(ways: ThreeWays) -> None:
     panels = [panel.title for panel in letters_figure(ways).panels]
     assert panels[0] == "Distance to the nearest true spot"
     assert {"truth", LIKE_PAPER, RAW, DENOISED} <= set(panels)
-    assert len(dim_figure(ways).panels) == len(panels) - 1
+    assert len(dim_figure(ways).panels) == len(panels) - 2
 
 
 def test_full_letters_are_about_as_many_as_in_the_paper() -> None:
