@@ -2,8 +2,9 @@
 
 Benchmark films localized raw and denoised, both with the settings the localizer chooses by itself.
 `--tuned` adds the raw film at the threshold that is best with the truth known. `--paper-steps N`
-trains the paper's recipe (pix2pix) for N steps and shows it, too; `--fine-tune FILM...` continues
-the champion's training for a thousand steps on the camera and codec of each of these films.
+trains the paper's recipe (pix2pix) for N steps, the default recipe for as many, and the default
+recipe for as long (CPU time), on simulated pairs of the size that each takes; `--fine-tune FILM...`
+continues the champion's training for a thousand steps on the camera and codec of each of these.
 """
 
 import argparse
@@ -18,28 +19,47 @@ from cellstorm_lib.evaluate.scores import score
 from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import Checkpoint, read_checkpoint
 from cellstorm_lib.gan.denoiser import Denoiser
-from cellstorm_lib.gan.recipe import recipe_named
+from cellstorm_lib.gan.recipe import Recipe, recipe_named
 from cellstorm_lib.gan.train import train
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.localize import LocalizeSettings, localize
+from cellstorm_lib.pairs.pair_set import PairSet
 from cellstorm_lib.pairs.simulated import SimulatedPairsSettings, simulated_pairs
 from cellstorm_lib.pipeline.benchmark_films import benchmark_films, made_films
 from cellstorm_lib.pipeline.score_denoiser import TOLERANCE_PX, score_denoisers
 from cellstorm_lib.simulate.cameras import PhoneSettings
 
 SHARES = np.geomspace(0.4, 3.0, 15)
+#: Enough for the few thousand samples of the steps that are affordable.
+PAPER_SCENES = 40
+#: By these it is known how long a step of the default recipe takes.
+PROBE_STEPS = 400
 COLUMNS = ["film", "name", "f1", "f1_error", "precision", "recall", "jaccard", "rmse_nm",
            "rmse_common_nm", "bias_x_px", "bias_y_px", "count_over_truth", "false_per_frame",
            "photons_ratio", "photons_correlation"]  # fmt: skip
 
 
-def trained_paper(steps: int) -> Checkpoint:
-    """Train the paper's network; its samples need clips of 256 pixels."""
-    pairs = simulated_pairs(SimulatedPairsSettings(scenes=200, side_px=256, seed=1))
+def equal_trainings(steps: int) -> dict[str, Denoiser | None]:
+    """Train the paper's recipe, and the default one for as many steps and for as long."""
+    # the samples of the paper's network are clips of 256 pixels
+    large = simulated_pairs(SimulatedPairsSettings(scenes=PAPER_SCENES, side_px=256, seed=1))
+    paper, paper_s = trained(large, recipe_named("paper"), steps)
+    pairs = simulated_pairs()
+    same_steps, _ = trained(pairs, recipe_named("default"), steps)
+    # the first steps take longest
+    _, probe_s = trained(pairs, recipe_named("default"), PROBE_STEPS)
+    as_many = max(steps, round(PROBE_STEPS * paper_s / probe_s))
+    same_time, _ = trained(pairs, recipe_named("default"), as_many)
+    return {"paper": paper, "same steps": same_steps, "same time": same_time}
+
+
+def trained(pairs: PairSet, recipe: Recipe, steps: int) -> tuple[Denoiser, float]:
+    """Train a recipe for some steps; with the CPU seconds it took."""
     began = time.process_time()
-    trained = train(pairs, replace(recipe_named("paper"), steps=steps), threads=1)
-    print(f"paper: {steps} steps in {time.process_time() - began:.0f} CPU s")
-    return trained.last
+    checkpoint = train(pairs, replace(recipe, steps=steps), threads=1).last
+    taken_s = time.process_time() - began
+    print(f"{recipe.name}: {steps} steps in {taken_s:.0f} CPU s", flush=True)
+    return Denoiser(checkpoint), taken_s
 
 
 def fine_tuned(start: Checkpoint, film: str) -> Checkpoint:
@@ -86,9 +106,9 @@ def main() -> None:
     options = parser.parse_args()
     films = options.films or list(benchmark_films())
     champion = read_checkpoint(options.checkpoint)
-    denoisers = {"raw": None, "champion": Denoiser(champion)}
+    denoisers: dict[str, Denoiser | None] = {"raw": None, "champion": Denoiser(champion)}
     if options.paper_steps:
-        denoisers["paper"] = Denoiser(trained_paper(options.paper_steps))
+        denoisers |= equal_trainings(options.paper_steps)
     print_rows(score_denoisers(denoisers, films, folder=options.folder))
     for film in options.fine_tune:
         tuned = {"raw": None, "fine-tuned": Denoiser(fine_tuned(champion, film))}

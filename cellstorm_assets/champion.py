@@ -2,8 +2,9 @@
 
 # ruff: noqa: PLC0415 - torch takes seconds to import; only those wait who need it.
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,7 +20,13 @@ from cellstorm_assets.registry import (
     registered_versions,
     tag_version,
 )
-from cellstorm_assets.scoring import RAW, benchmark_scores, figure_tags, log_scores
+from cellstorm_assets.scoring import (
+    RAW,
+    benchmark_scores,
+    figure_tags,
+    log_scores,
+    look_pictures,
+)
 from cellstorm_assets.tracking import Tracking
 from cellstorm_lib.errors import CheckpointError, TableError
 from cellstorm_lib.evaluate.benchmark import mean_f1
@@ -28,6 +35,9 @@ from cellstorm_lib.evaluate.championship import (
     Decision,
     decide_championship,
 )
+
+if TYPE_CHECKING:
+    from cellstorm_lib.pipeline.film_look import FilmLook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +75,12 @@ class Championship:
 
 
 def score_versions(
-    project: Project, dataset: str, *, films: Sequence[str] = (), at_most: int = 8
+    project: Project,
+    dataset: str,
+    *,
+    films: Sequence[str] = (),
+    at_most: int = 8,
+    look: "Callable[[FilmLook], None] | None" = None,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Score the versions trained on a dataset, the champion and the raw films side by side.
 
@@ -79,6 +94,8 @@ def score_versions(
         Names of benchmark films; all when empty.
     at_most : int
         Newest versions that are scored.
+    look : callable, optional
+        Given each film with molecules as it looks closely, raw and denoised.
 
     Returns
     -------
@@ -119,9 +136,13 @@ def score_versions(
             "dataset": _dataset_of(found, entries),
             "weights_digest": checkpoint.digest,
         }
-    table = benchmark_scores(denoisers, project, films)
+    looks: list[FilmLook] = []
+    table = benchmark_scores(denoisers, project, films, look=looks.append)
     about = pd.DataFrame.from_dict(facts, orient="index").loc[table["name"]].reset_index(drop=True)
-    _write_down(project, table, entries)
+    _write_down(project, table, entries, looks)
+    if look is not None:
+        for one in looks:
+            look(one)
     return pd.concat([table.reset_index(drop=True), about], axis=1), tuple(remarks)
 
 
@@ -137,13 +158,19 @@ def _dataset_of(found: FoundModel, entries: Iterable[RegisteredVersion]) -> str:
 
 
 def _write_down(
-    project: Project, table: pd.DataFrame, entries: Iterable[RegisteredVersion]
+    project: Project,
+    table: pd.DataFrame,
+    entries: Iterable[RegisteredVersion],
+    looks: "Sequence[FilmLook]",
 ) -> None:
-    """Write the scores of each version to its run and to the registry."""
+    """Write the scores and pictures of each version to its run, and figures to the registry."""
     tracking = Tracking.of(project)
     for entry in entries:
         if (table["name"] == entry.label).any():
-            figures = log_scores(tracking.reopened(entry.run_id), table, entry.label)
+            run = tracking.reopened(entry.run_id)
+            figures = log_scores(run, table, entry.label)
+            for title, png in look_pictures(looks, (RAW, entry.label)).items():
+                run.log_picture(png, title)
             tag_version(project, entry.version, figure_tags(figures))
 
 

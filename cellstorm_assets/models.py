@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -13,6 +14,7 @@ from cellstorm_assets.metadata import picture, said_plainly
 from cellstorm_assets.partitions import DATASETS
 from cellstorm_assets.registry import MODEL
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_assets.scoring import RAW, best_name, look_pictures
 from cellstorm_assets.tracking import Tracking
 from cellstorm_assets.training import TrainedVersion, train_version
 from cellstorm_assets.training_plan import TrainingSettings, recipe_from, run_name
@@ -20,12 +22,14 @@ from cellstorm_lib.evaluate.benchmark import summarize_benchmark
 from cellstorm_lib.evaluate.championship import ChampionshipSettings
 from cellstorm_lib.gan.recipe import RECIPES, Recipe
 from cellstorm_lib.pairs.pair_set import PairSet
+from cellstorm_lib.pipeline.film_look import FilmLook
 from cellstorm_lib.report.drawing import figure_png
 from cellstorm_lib.report.learning import benchmark_figure, learning_figure
 
 GROUP = "models"
 OWNERS = ["team:method-development"]
 _ALL_THERE_ARE = {"allow_missing_partitions": True}
+_FRC_COLUMNS = ("frc_nm", "frc_low_nm", "frc_high_nm")
 _SHOWN = ("f1", "f1_error", "f1_over_raw", "rmse_nm", "bias_px", "false_per_frame")
 
 RecipeForm = config_for(Recipe)
@@ -122,17 +126,25 @@ def denoiser_scores(
     context: dg.AssetExecutionContext, config: ScoresForm, project: ProjectResource
 ) -> dg.MaterializeResult[pd.DataFrame]:
     """The versions trained on this dataset, the champion and the raw films, side by side."""
+    looks: list[FilmLook] = []
     with said_plainly():
         table, remarks = score_versions(
-            project.project(), context.partition_key, films=config.films, at_most=config.at_most
+            project.project(),
+            context.partition_key,
+            films=config.films,
+            at_most=config.at_most,
+            look=looks.append,
         )
+    shown = look_pictures(looks, (RAW, best_name(table)))
     return dg.MaterializeResult(
         value=table,
         metadata={
             "dagster/row_count": len(table),
             "scores": dg.MetadataValue.table(records=_summaries(table)),
+            "FRC resolution, nm": dg.MetadataValue.table(records=_resolutions(table)),
             "left out": "\n".join(remarks) or "nothing",
             "F1 by film": picture(figure_png(benchmark_figure(table)), "F1 by film"),
+            **{title: picture(png, title) for title, png in shown.items()},
         },
     )
 
@@ -203,6 +215,19 @@ def _summaries(table: pd.DataFrame) -> list[dg.TableRecord]:
     for name, rows in table.groupby("name", sort=False):
         figures: Mapping[str, Any] = _shown(summarize_benchmark(rows, raw))
         records.append(dg.TableRecord({"name": str(name), **figures}))
+    return records
+
+
+def _resolutions(table: pd.DataFrame) -> list[dg.TableRecord]:
+    """Return a row per film with molecules: the resolution of each branch with its interval."""
+    records = []
+    for film, rows in table[table["recall"].notna()].groupby("film", sort=False):
+        branches = zip(*(rows[name] for name in ("name", *_FRC_COLUMNS)), strict=True)
+        told = {
+            name: "none" if np.isnan(nm) else f"{nm:.0f} ({low:.0f} to {high:.0f})"
+            for name, nm, low, high in branches
+        }
+        records.append(dg.TableRecord({"film": str(film), **told}))
     return records
 
 

@@ -14,7 +14,10 @@ from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.localize.localize import localize
 from cellstorm_lib.pipeline.benchmark_films import MadeFilm, benchmark_films, made_films
+from cellstorm_lib.pipeline.film_look import FilmLook, look_closely
+from cellstorm_lib.reconstruct.frc import measure_frc
 from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.refine.merge import link
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.array import ArraySource
 
@@ -29,6 +32,7 @@ def score_denoisers(
     *,
     folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    look: Callable[[FilmLook], None] | None = None,
 ) -> pd.DataFrame:
     """Localize benchmark films as they are and denoised, and compare with the truth.
 
@@ -43,7 +47,9 @@ def score_denoisers(
     folder : Path, optional
         Where films are kept from one call to the next; by default they are made anew.
     progress : callable, optional
-        Called with the rows done and rows in all.
+        Called with the rows done and rows in all, after each film.
+    look : callable, optional
+        Given each film with molecules as it looks closely, raw and denoised.
 
     Returns
     -------
@@ -54,7 +60,9 @@ def score_denoisers(
         molecules that were found by all of `denoisers`), ``bias_x_px``, ``bias_y_px`` (median),
         ``count_over_truth``, ``false_per_frame``, ``photons_ratio`` (median of found / true),
         ``photons_slope`` (of found over true, through 0), ``photons_correlation``,
-        ``efficiency``. What has no value in a film without molecules is NaN.
+        ``efficiency``; ``frc_nm`` with its 68 % interval ``frc_low_nm`` to ``frc_high_nm``, split
+        by molecules, NaN where the halves agree on nothing. What has no value in a film without
+        molecules is NaN.
 
     Raises
     ------
@@ -65,14 +73,37 @@ def score_denoisers(
     rows: list[dict[str, Any]] = []
     with made_films(names, folder=folder) as make:
         for name in names:
-            made = make(name)
-            compared = []
-            for denoiser_name, denoiser in denoisers.items():
-                compared.append((denoiser_name, localized_film(made, denoiser)))
-                if progress is not None:
-                    progress(len(rows) + len(compared), len(names) * len(denoisers))
-            rows.extend(_rows(made, compared))
+            rows.extend(score_film(make(name), denoisers, look=look))
+            if progress is not None:
+                progress(len(rows), len(names) * len(denoisers))
     return pd.DataFrame(rows)
+
+
+def score_film(
+    made: MadeFilm,
+    denoisers: Mapping[str, Denoiser | None],
+    *,
+    look: Callable[[FilmLook], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Localize one film as it is and denoised, and compare with the truth.
+
+    Parameters
+    ----------
+    made : MadeFilm
+        The film.
+    denoisers, look
+        As of `score_denoisers`.
+
+    Returns
+    -------
+    list of dict
+        Rows of `score_denoisers`, one per denoiser.
+    """
+    compared = [(name, localized_film(made, one)) for name, one in denoisers.items()]
+    if look is not None and len(made.truth):
+        with_networks = [(name, denoisers[name], table) for name, table in compared]
+        look(look_closely(made, with_networks, _tolerance_nm(made)))
+    return _rows(made, compared)
 
 
 def localized_film(made: MadeFilm, denoiser: Denoiser | None) -> Localizations:
@@ -95,7 +126,7 @@ def denoised_film(made: MadeFilm, denoiser: Denoiser) -> ArraySource:
 
 def _rows(made: MadeFilm, compared: Sequence[tuple[str, Localizations]]) -> list[dict[str, Any]]:
     """Return the rows of one film."""
-    tolerance_nm = TOLERANCE_PX * made.film.scene.field.pixel_size_nm
+    tolerance_nm = _tolerance_nm(made)
     matches = [match_localizations(table, made.truth, tolerance_nm) for _, table in compared]
     is_common = np.ones(len(made.truth), bool)
     for found in matches:
@@ -108,6 +139,7 @@ def _rows(made: MadeFilm, compared: Sequence[tuple[str, Localizations]]) -> list
             "f1_error": _f1_error(made, table, found),
             "rmse_common_nm": _rmse_nm(found.take(is_common[found.emitter])),
             **_photometry(made, table, found),
+            **_resolution(made, table),
         }
         for (name, table), found in zip(compared, matches, strict=True)
     ]
@@ -129,6 +161,21 @@ def _scores(made: MadeFilm, table: Localizations, tolerance_nm: float) -> dict[s
         "count_over_truth": scores.found / scores.true if has_truth else np.nan,
         "false_per_frame": (scores.found - scores.matched) / made.film.scene.frame_count,
     }
+
+
+def _tolerance_nm(made: MadeFilm) -> float:
+    """Return the largest distance of a pair."""
+    return TOLERANCE_PX * made.film.scene.field.pixel_size_nm
+
+
+def _resolution(made: MadeFilm, table: Localizations) -> dict[str, float]:
+    """Return the Fourier ring correlation of a film with molecules, and its interval."""
+    names = ("frc_nm", "frc_low_nm", "frc_high_nm")
+    if not (len(made.truth) and len(table)):
+        return dict.fromkeys(names, np.nan)
+    told = measure_frc(link(table))
+    values = (told.resolution_nm, told.low_nm, told.high_nm)
+    return dict(zip(names, map(_number, values), strict=True))
 
 
 def _number(value: float | None) -> float:

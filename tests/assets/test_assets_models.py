@@ -75,6 +75,9 @@ def test_new_scores_replace_those_of_the_training(
     assert one.tags["f1"] == "0.65"
     client = Tracking.of(trained.project).client()
     assert client.get_run(one.run_id).data.metrics["benchmark/f1"] == pytest.approx(0.65)
+    assert client.get_run(one.run_id).data.metrics["frc_nm/D"] == pytest.approx(90.0)
+    drawn = [item.path for item in client.list_artifacts(one.run_id, "images")]
+    assert any("found" in path for path in drawn)
 
 
 def test_only_the_newest_versions_are_scored_when_there_are_many(
@@ -258,6 +261,11 @@ def test_the_group_is_materialized_from_pairs_to_champion(
     }  # fmt: skip
     assert shown["denoiser"]["MLflow run"].value == version.run_url
     assert shown["denoiser"]["film, output, truth"].value.startswith("![film")
+    (resolution,) = shown["denoiser_scores"]["FRC resolution, nm"].records
+    assert resolution.data["film"] == "D"
+    assert resolution.data["raw"] == "90 (80 to 110)"
+    for title in ("spots found and missed", "distance to the truth"):
+        assert shown["denoiser_scores"][title].value.startswith(f"![{title}](data:")
     assert shown["champion_denoiser"]["champion"].value == f"{MODEL}/3"
     assert "better by more than the error" in shown["champion_denoiser"]["reason"].value
 

@@ -13,6 +13,7 @@ from cellstorm_assets.training import TrainedVersion
 from cellstorm_assets.training_plan import recipe_from
 from cellstorm_lib.gan.recipe import Recipe
 from cellstorm_lib.pairs.pair_set import PairSet
+from cellstorm_lib.pipeline.film_look import BranchLook, FilmLook, Spots
 
 #: A network that learns next to nothing, in a second.
 TINY = {"steps": 4, "first_filters": 4, "batch": 2, "crop_px": 32, "half_precision": False}
@@ -43,6 +44,20 @@ def tiny_pairs(*, clips: int = 4, seed: int = 1) -> PairSet:
     )
 
 
+def tiny_look(names: Sequence[str]) -> FilmLook:
+    """Return a film of one molecule that all networks find."""
+    one = Spots(frame=np.array([3]), xy_px=np.array([[9.5, 7.5]]), is_paired=np.array([True]))
+    image = np.zeros((16, 16), np.float32)
+    return FilmLook(
+        film="fig7", pixel_size_nm=100.0, tolerance_nm=200.0, shape=(16, 16), frame=3,
+        corner_px=(0, 0), light_e=image,
+        branches=tuple(
+            BranchLook(name=name, image_e=image, found=one, true=one, nearest_nm=np.zeros(1))
+            for name in names
+        ),
+    )  # fmt: skip
+
+
 class Scorer:
     """Stands in for `score_denoisers`: F1 by the learning rate of the recipe, raw at 0.5."""
 
@@ -59,6 +74,7 @@ class Scorer:
         *,
         folder: Path | None = None,
         progress: Any = None,
+        look: Any = None,
     ) -> pd.DataFrame:
         self.asked.append(tuple(denoisers))
         rows = []
@@ -77,8 +93,13 @@ class Scorer:
                         "bias_x_px": 0.01 * lit,
                         "bias_y_px": -0.02 * lit,
                         "false_per_frame": 0.01,
+                        "frc_nm": 90.0 * lit,
+                        "frc_low_nm": 80.0 * lit,
+                        "frc_high_nm": 110.0 * lit,
                     }
                 )
+        if look is not None:
+            look(tiny_look(tuple(denoisers)))
         return pd.DataFrame(rows)
 
     def _f1(self, denoiser: Any) -> float:

@@ -13,7 +13,9 @@ from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.recipe import recipe_named
 from cellstorm_lib.pipeline import benchmark_films as films
 from cellstorm_lib.pipeline import score_denoiser as module
-from cellstorm_lib.pipeline.score_denoiser import localized_film, score_denoisers
+from cellstorm_lib.pipeline.score_denoiser import localized_film, score_denoisers, score_film
+from cellstorm_lib.reconstruct.frc import measure_frc
+from cellstorm_lib.refine.merge import link
 from cellstorm_lib.tables import Localizations
 
 
@@ -59,6 +61,30 @@ def test_scores_of_known_tables(monkeypatch, short_films):
     assert half.photons_slope == pytest.approx(0.8)
     assert half.photons_correlation == pytest.approx(1.0)
     assert 0.0 < half.f1_error < 0.05
+    assert {"frc_nm", "frc_low_nm", "frc_high_nm"} <= set(scores.columns)
+
+
+def test_the_resolution_is_that_of_the_linked_table(short_films):
+    with films.made_films(["D"]) as make:
+        made = make("D")
+        row = score_film(made, {"raw": None})[0]
+        told = measure_frc(link(localized_film(made, None)))
+        unlabelled = replace(made.truth, data=made.truth.data.iloc[:0])
+        nothing = score_film(replace(made, truth=unlabelled), {"raw": None})[0]
+    expected = (told.resolution_nm, told.low_nm, told.high_nm)
+    got = [row[name] for name in ("frc_nm", "frc_low_nm", "frc_high_nm")]
+    np.testing.assert_equal(got, [np.nan if value is None else value for value in expected])
+    assert np.isnan(nothing["frc_nm"])
+
+
+def test_films_with_molecules_are_looked_at(monkeypatch, short_films):
+    monkeypatch.setattr(module, "localized_film", lambda made, _: found(made))
+    looks = []
+    score_denoisers({"raw": None}, ["D", "empty"], look=looks.append)
+    (look,) = looks
+    assert look.film == "D"
+    assert [branch.name for branch in look.branches] == ["raw"]
+    assert look.branches[0].found.is_paired.all()
 
 
 def test_the_error_of_f1_is_that_of_the_scatter(monkeypatch, short_films):
