@@ -9,8 +9,6 @@ from scipy.spatial import cKDTree
 from cellstorm_lib.evaluate.match import Matches, MatchMethod, match_localizations, places
 from cellstorm_lib.tables import Emitters, Localizations
 
-#: The bins of Fig. 7 of the cellSTORM paper, with the last one open.
-NEIGHBOUR_EDGES_NM = (0.0, 25.0, 50.0, 100.0, 150.0, 200.0, 250.0, 500.0, 1000.0, np.inf)
 #: The challenge's weight of the error against the Jaccard index, per nm.
 EFFICIENCY_ALPHA_PER_NM = 1.0
 _MAD_TO_SIGMA = 1.4826
@@ -58,26 +56,6 @@ class Scores:
     error_over_uncertainty: float | None
     error_over_uncertainty_robust: float | None
     tolerance_nm: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NeighbourHistogram:
-    """How far each localization is from the nearest true emitter of its frame.
-
-    Attributes
-    ----------
-    edges_nm : (B + 1,) float64
-        Limits of the bins; a distance at a limit belongs to the bin above.
-    counts : (B,) int64
-        Localizations in each bin. Those of frames without emitters are in the last one when it
-        is open.
-    median_nm : float or None
-        Median distance; infinite when most localizations are in frames without emitters.
-    """
-
-    edges_nm: npt.NDArray[np.float64]
-    counts: npt.NDArray[np.int64]
-    median_nm: float | None
 
 
 def score(
@@ -162,12 +140,10 @@ def efficiency(jaccard: float | None, rmse_nm: float | None) -> float | None:
     return 100 - float(np.hypot(100 * (1 - jaccard), EFFICIENCY_ALPHA_PER_NM * rmse_nm))
 
 
-def nearest_neighbour_histogram(
-    localizations: Localizations,
-    emitters: Emitters | Localizations,
-    edges_nm: tuple[float, ...] = NEIGHBOUR_EDGES_NM,
-) -> NeighbourHistogram:
-    """Count localizations by their distance to the nearest emitter of their frame.
+def nearest_true_nm(
+    localizations: Localizations, emitters: Emitters | Localizations
+) -> npt.NDArray[np.float64]:
+    """Return the distance of each localization to the nearest emitter of its frame.
 
     Not one to one: several localizations may have the same neighbour, as in Fig. 7 of the
     cellSTORM paper.
@@ -175,16 +151,14 @@ def nearest_neighbour_histogram(
     Parameters
     ----------
     localizations : Localizations
-        What was found; may be empty.
+        What was found, K rows; may be empty.
     emitters : Emitters or Localizations
-        The truth; may be empty.
-    edges_nm : tuple of float
-        Rising limits of the bins; the last may be infinite.
+        The truth, one row for each emitter in each frame; may be empty.
 
     Returns
     -------
-    NeighbourHistogram
-        Localizations in each bin.
+    (K,) float64
+        Nanometres; infinite in frames without an emitter.
     """
     distance = np.full(len(localizations), np.inf)
     if len(localizations) and len(emitters):
@@ -193,15 +167,7 @@ def nearest_neighbour_histogram(
         tree = cKDTree(places(emitters, far_nm))
         found = places(localizations, far_nm)
         distance = np.asarray(tree.query(found, distance_upper_bound=2 * far_nm + 1)[0])
-    edges = np.asarray(edges_nm, np.float64)
-    index = np.searchsorted(edges, distance, side="right") - 1
-    index[np.isinf(distance) & np.isinf(edges[-1])] = len(edges) - 2
-    is_counted = (index >= 0) & (index < len(edges) - 1)
-    return NeighbourHistogram(
-        edges_nm=edges,
-        counts=np.bincount(index[is_counted], minlength=len(edges) - 1),
-        median_nm=float(np.median(distance)) if len(distance) else None,
-    )
+    return distance
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from cellstorm_lib.evaluate.match import match_localizations
+from cellstorm_lib.evaluate.scores import nearest_true_nm
 from cellstorm_lib.pipeline.benchmark_films import MadeFilm
 from cellstorm_lib.simulate.spot import add_spots, prepared_spot
 from cellstorm_lib.tables import Emitters, Localizations
@@ -150,35 +150,6 @@ def look_closely(
         light_e=_true_light_e(made, frame, shape)[part],
         branches=tuple(branches),
     )
-
-
-def nearest_true_nm(
-    table: Localizations, truth: Emitters | Localizations
-) -> npt.NDArray[np.float64]:
-    """Return the distance of each localization to the nearest true molecule of its frame.
-
-    Several localizations may have the same nearest molecule, as in the paper's Fig. 7.
-
-    Parameters
-    ----------
-    table : Localizations
-        K rows.
-    truth : Emitters or Localizations
-        The true molecules, one row per molecule and frame.
-
-    Returns
-    -------
-    (K,) float64
-        Nanometres; infinite in frames without a molecule.
-    """
-    nearest = np.full(len(table), np.inf)
-    found_nm, true_nm = _xy_nm(table), _xy_nm(truth)
-    frame, true_frame = table.column("frame"), truth.column("frame")
-    for number in np.intersect1d(frame, true_frame):
-        rows = np.flatnonzero(frame == number)
-        tree = cKDTree(true_nm[true_frame == number])
-        nearest[rows], _ = tree.query(found_nm[rows])
-    return nearest
 
 
 def _busy_frame(made: MadeFilm) -> int:

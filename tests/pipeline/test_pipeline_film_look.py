@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cellstorm_lib.evaluate.scores import nearest_true_nm
 from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import read_checkpoint
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.pipeline import benchmark_films as films
-from cellstorm_lib.pipeline.film_look import SIDE_PX, look_closely, nearest_true_nm
+from cellstorm_lib.pipeline.film_look import SIDE_PX, look_closely
 from cellstorm_lib.tables import Emitters, FieldOfView, Localizations
 
 FIELD = FieldOfView(width_px=10, height_px=10, pixel_size_nm=100.0, frame_count=5)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from truth_tables import found, true
 
-from cellstorm_lib.evaluate.scores import efficiency, nearest_neighbour_histogram, score
+from cellstorm_lib.evaluate.scores import efficiency, nearest_true_nm, score
 
 
 def test_scores_by_hand():
@@ -123,34 +123,18 @@ def test_claims_of_no_uncertainty_are_left_out():
 def test_neighbours_are_those_of_the_same_frame_and_may_be_shared():
     emitters = true([[0, 0], [1000, 0]], [0, 1])
     localizations = found([[10, 0], [0, 25], [0, 999], [900, 0], [0, 0]], [0, 0, 0, 1, 7])
-    histogram = nearest_neighbour_histogram(localizations, emitters)
-    edges = histogram.edges_nm
-    counts = dict(zip(edges[:-1].tolist(), histogram.counts.tolist(), strict=True))
-    assert counts == {0: 1, 25: 1, 50: 0, 100: 1, 150: 0, 200: 0, 250: 0, 500: 1, 1000: 1}
-    assert histogram.median_nm == 100.0
+    distances = nearest_true_nm(localizations, emitters)
+    np.testing.assert_allclose(distances, [10, 25, 999, 100, np.inf])
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 1000), count=st.integers(0, 80), other=st.integers(0, 80))
-def test_the_neighbour_histogram_agrees_with_all_distances(seed, count, other):
+def test_neighbour_distances_agree_with_all_distances(seed, count, other):
     rng = np.random.default_rng(seed)
     frame, other_frame = (np.sort(rng.integers(0, 4, n)) for n in (count, other))
     one, two = rng.uniform(0, 3000, (count, 2)), rng.uniform(0, 3000, (other, 2))
     distance = np.hypot(*(one[:, None] - two).transpose(2, 0, 1))
     distance[frame[:, None] != other_frame] = np.inf
     nearest = np.min(distance, axis=1, initial=np.inf)
-    histogram = nearest_neighbour_histogram(found(one, frame), true(two, other_frame))
-    inner = histogram.edges_nm[1:-1]
-    expected = np.bincount(np.searchsorted(inner, nearest, side="right"), minlength=9)
-    np.testing.assert_array_equal(histogram.counts, expected)
-    if count:
-        assert histogram.median_nm == pytest.approx(np.median(nearest))
-    else:
-        assert histogram.median_nm is None
-
-
-def test_distances_outside_given_edges_are_not_counted():
-    histogram = nearest_neighbour_histogram(
-        found([[5, 0], [15, 0], [60, 0]]), true([[0, 0]]), edges_nm=(10.0, 20.0, 50.0)
-    )
-    assert histogram.counts.tolist() == [1, 0]
+    measured = nearest_true_nm(found(one, frame), true(two, other_frame))
+    np.testing.assert_allclose(measured, nearest)
