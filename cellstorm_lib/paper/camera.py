@@ -77,7 +77,7 @@ def table_figure() -> PaperFigure:
         ours = (
             f"{sensor.bit_depth} bit",
             f"{number_text(noise_e)} e- RMS",
-            f"{sensor.quantum_efficiency:.0%}",
+            f"{100 * sensor.quantum_efficiency:.0f} %",
         )
         for what, their, our in zip(
             ("Bit depth", "Read noise", "Quantum efficiency"), theirs, ours, strict=True
@@ -114,7 +114,7 @@ def transfer_figure(calibration: CameraCalibration, *, pictures: int) -> PaperFi
             drawn_panel(
                 photon_transfer_figure(calibration),
                 "Photon transfer curve",
-                "The line bends where the pixels are full, as the paper's does.",
+                "Variance against mean; the straight line ends where the pixels are full.",
             ),
         ),
         remarks=(
@@ -161,7 +161,7 @@ def dark_figure(stability: DarkStability) -> PaperFigure:
         remarks=(
             (
                 "The slow fall that the paper saw is not in this scene: what caused it is not "
-                "known. The simulator can add one (`black_drift_levels`)."
+                "known. The simulator can add one (black_drift_levels)."
             ),
         ),
     )

@@ -165,7 +165,7 @@ def cell_figure(phone: CellView, emccd: CellView) -> PaperFigure:
             (
                 "The paper does not say how its table was split for the Fourier ring correlation. "
                 "Here molecules are split, not frames, so that a molecule that stays on for "
-                "several frames does not agree with itself; the line below also takes out "
+                "several frames does not agree with itself; a further line also takes out "
                 "molecules that come back later."
             ),
         ),
@@ -206,8 +206,7 @@ def _rows(phone: CellView, emccd: CellView) -> tuple[PaperRow, ...]:
                 theirs="not known",
                 ours="none" if view.scores.rmse_nm is None
                 else f"{rounded_text(view.scores.rmse_nm)} nm",
-                remark=f"claimed by the program: {_median(view, 'uncertainty_nm')} nm per axis, "
-                "median of molecules",
+                remark=_honesty(view),
             ),
         ]  # fmt: skip
     return tuple(rows)
@@ -268,6 +267,14 @@ def _median(view: CellView, column: str) -> str:
     return "none" if value is None else rounded_text(value)
 
 
+def _honesty(view: CellView) -> str:
+    """Return how errors compare with what the program says of them."""
+    ratio = view.scores.error_over_uncertainty_robust
+    if ratio is None:
+        return ""
+    return f"of overlapping spots, too; the usual one is {ratio:.2f} times what the program claims"
+
+
 def _share(value: float | None) -> str:
     """Return a share in percent."""
-    return "none" if value is None else f"{value:.1%}"
+    return "none" if value is None else f"{100 * value:.1f} %"

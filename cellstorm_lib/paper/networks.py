@@ -76,7 +76,9 @@ def dim_figure(ways: ThreeWays) -> PaperFigure:
         f"{ways.bits_per_px:.2f} bit per pixel, {ways.scene.frame_count:,} frames. Every spot is "
         "drawn as a count, so that what is false can be seen.",
         rows=tuple(
-            row for name in ways.ways for row in _found_rows(ways, name, theirs=("shown", _NONE))
+            row
+            for name in ways.ways
+            for row in _found_rows(ways, name, theirs=("a picture only", _NONE))
         ),
         panels=_panels(ways),
         remarks=(
@@ -176,4 +178,4 @@ def _network_remark(ways: ThreeWays) -> str:
 
 def _share(value: float | None) -> str:
     """Return a share in percent."""
-    return "none" if value is None else f"{value:.1%}"
+    return "none" if value is None else f"{100 * value:.1f} %"

@@ -24,6 +24,8 @@ from cellstorm_lib.report.page import filled
 from cellstorm_lib.report.paper import PaperFigure
 
 COMMAND = "cellstorm reproduce"
+#: Figures in the order of the paper.
+_ORDER = ("cameras", "cell", "low-light", "photon-transfer", "dark-video", "letters", "times")
 
 #: Makes figures of the paper into a folder that is thrown away.
 Make = Callable[[PaperSettings, Path, Network, Announce], tuple[PaperFigure, ...]]
@@ -117,7 +119,7 @@ def paper_page(figures: Sequence[PaperFigure], *, missing: Sequence[str] = ()) -
     Parameters
     ----------
     figures : sequence of PaperFigure
-        In the order of the page.
+        In any order; the page has that of the paper.
     missing : sequence of str
         Parts that were not made.
     """
@@ -127,7 +129,12 @@ def paper_page(figures: Sequence[PaperFigure], *, missing: Sequence[str] = ()) -
         title="cellSTORM: super-resolution with a phone, theirs beside ours",
         sentence=f"{len(figures)} tables and figures of the paper, made again by simulation in "
         f"{minutes:.0f} min.",
-        figures=figures,
+        figures=sorted(figures, key=lambda figure: _place(figure.name)),
         missing="" if not missing else f"Left out: {', '.join(missing)}; {COMMAND} makes them.",
         command=COMMAND,
     )
+
+
+def _place(name: str) -> int:
+    """Return where a figure stands on the page; what is not of the paper comes last."""
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)

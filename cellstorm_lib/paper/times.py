@@ -104,8 +104,8 @@ def times_figure(times: Times) -> PaperFigure:
     return PaperFigure(
         name="times",
         title="Time to train and to denoise",
-        about=f"Measured on the machine that made this page, on {times.device}, with whatever else "
-        "it was doing.",
+        about=f"Measured on the machine that made this page, on its {times.device.upper()}, with "
+        "whatever else it was doing.",
         rows=(
             PaperRow(
                 what="Training",
@@ -126,7 +126,7 @@ def times_figure(times: Times) -> PaperFigure:
         remarks=(
             (
                 "The paper's network is larger, and trained to look right as well as to be right; "
-                "it is here as the recipe `paper`."
+                "it is here as the recipe named paper."
             ),
         ),
     )

@@ -28,11 +28,12 @@ class PaperRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperPanel:
-    """A picture with its title and what it shows."""
+    """A picture or a plot with its title and what it shows."""
 
     title: str
     caption: str
     shot: Shot
+    is_plot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,16 @@ class PaperFigure:
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def pictures(self) -> tuple[PaperPanel, ...]:
+        """Panels that stand beside each other."""
+        return tuple(panel for panel in self.panels if not panel.is_plot)
+
+    @property
+    def plots(self) -> tuple[PaperPanel, ...]:
+        """Panels that need width."""
+        return tuple(panel for panel in self.panels if panel.is_plot)
+
 
 def picture_panel(picture: Picture, title: str, caption: str) -> PaperPanel:
     """Return a picture with its scale bar as a panel."""
@@ -85,4 +96,5 @@ def drawn_panel(figure: Figure, title: str, caption: str) -> PaperPanel:
         title=title,
         caption=caption,
         shot=Shot(address=address, width_px=width_px, height_px=height_px, alt=title),
+        is_plot=True,
     )
