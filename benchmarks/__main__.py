@@ -29,6 +29,8 @@ NAMES = (
     "astigmatic",
     "dark",
     "dyes",
+    "platform",
+    "pages",
 )
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from cellstorm_assets.chunk_workers import map_chunks_in_use
 from cellstorm_assets.config import config_for, with_changes
 from cellstorm_assets.denoising import stack_of
 from cellstorm_assets.lineage_notes import used
@@ -38,6 +39,23 @@ from cellstorm_lib.report.quality import quality_figures, quality_rows
 from cellstorm_lib.report.resolution import frc_figure
 from cellstorm_lib.tables import COLUMNS, Localizations
 
+#: What stands below the description of every asset of a branch.
+_OF_BRANCH = {
+    "raw": "Of the frames as they were filmed.",
+    "denoised": "Of the frames as a network denoised them, where photons and uncertainties are not "
+    "calibrated.",
+}
+#: What entries of a Fourier ring correlation are called in the page, where no attribute says of
+#: what they are.
+_FRC_NAMES = {
+    "low_nm": "resolution_low_nm",
+    "high_nm": "resolution_high_nm",
+    "threshold": "threshold of the correlation",
+    "units": "units that are split",
+    "repeats": "random splits",
+    "repeats_crossed": "splits that cross the threshold",
+    "split": "split by",
+}
 #: The assets of a branch, in the order of the work.
 BRANCH_ASSETS = ("spots", "drift", "localizations", "super_resolution", "frc_report", "quality")
 
@@ -85,8 +103,10 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
 
         def declared(function: Callable[..., Any]) -> dg.AssetsDefinition:
             code = STEPS[f"{branch}/{function.__name__}"].code
+            told = f"{function.__doc__}\n\n{_OF_BRANCH[branch]}"
             return cast(
-                "dg.AssetsDefinition", dg.asset(**common, code_version=code, **special)(function)
+                "dg.AssetsDefinition",
+                dg.asset(**common, code_version=code, description=told, **special)(function),
             )
 
         return declared
@@ -115,8 +135,8 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(
             value=found,
             metadata={
-                **as_metadata(found),
                 "drift": picture(figure_png(drift_figure(found)), "drift"),
+                **as_metadata(found),
                 **used(settings_inputs(settings, given)),
             },
         )
@@ -130,8 +150,16 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         },
         dagster_type=MOLECULES,
         check_specs=[
-            dg.AssetCheckSpec("codec_grid", asset=localizations_key),
-            dg.AssetCheckSpec("subpixel_bias", asset=localizations_key),
+            dg.AssetCheckSpec(
+                "codec_grid",
+                asset=localizations_key,
+                description="Molecules do not gather along the blocks of the video's compression.",
+            ),
+            dg.AssetCheckSpec(
+                "subpixel_bias",
+                asset=localizations_key,
+                description="Molecules do not gather at certain places within the camera's pixels.",
+            ),
         ],
     )
     def localizations(
@@ -153,13 +181,13 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(
             value=table,
             metadata={
+                "uncertainty": picture(
+                    figure_png(histogram_figure("uncertainty_nm", {branch: table})), "uncertainty"
+                ),
                 **as_metadata(refined.merge_report, prefix="merge/"),
                 **as_metadata(refined.select_report, prefix="select/"),
                 "dagster/row_count": len(table),
                 "dagster/column_schema": columns_of(table),
-                "uncertainty": picture(
-                    figure_png(histogram_figure("uncertainty_nm", {branch: table})), "uncertainty"
-                ),
                 **used(settings_inputs(settings, given)),
             },
             check_results=[as_check(found, localizations_key) for found in check_positions(table)],
@@ -183,9 +211,9 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(
             value=image,
             metadata={
+                "image": picture(preview_png(image), "super-resolution image"),
                 "pixel_nm": image.pixel_nm,
                 "localizations": len(localizations),
-                "image": picture(preview_png(image), "super-resolution image"),
                 **used(settings_inputs(settings, given)),
             },
         )
@@ -195,7 +223,14 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         io_manager_key="parquet",
         ins={"localizations": dg.AssetIn([branch, "localizations"])},
         dagster_type=RESOLUTION,
-        check_specs=[dg.AssetCheckSpec("frc_crossed", asset=frc_key)],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "frc_crossed",
+                asset=frc_key,
+                description="Two halves of the molecules agree up to some detail and no further, "
+                "so there is a resolution.",
+            )
+        ],
     )
     def frc_report(localizations: Localizations, project: ProjectResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """The resolution by Fourier ring correlation, or the reason why there is none."""
@@ -205,10 +240,13 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(
             value=reports,
             metadata={
-                **as_metadata(reports.chosen),
                 "curve": picture(
                     figure_png(frc_figure(reports.chosen)), "Fourier ring correlation"
                 ),
+                **{
+                    _FRC_NAMES.get(name, name): value
+                    for name, value in as_metadata(reports.chosen).items()
+                },
                 **used(settings_inputs(settings)),
             },
             check_results=[as_check(check_resolution(reports.chosen), frc_key)],
@@ -224,7 +262,14 @@ def branch_assets(branch: str) -> list[dg.AssetsDefinition]:
             "frc_report": dg.AssetIn([branch, "frc_report"]),
         },
         dagster_type=QUALITY,
-        check_specs=[dg.AssetCheckSpec("repeats", asset=quality_key)],
+        check_specs=[
+            dg.AssetCheckSpec(
+                "repeats",
+                asset=quality_key,
+                description="Molecules that blink again do not make the resolution look finer than "
+                "the structure shows.",
+            )
+        ],
     )
     def quality(
         spots: Localizations,
@@ -277,6 +322,7 @@ def _raw_spots(in_branch: Declare) -> dg.AssetsDefinition:
                 recording.calibration,
                 recording.pixel_size_nm,
                 settings,
+                map_chunks=map_chunks_in_use(),
             )
         return _found_spots(found, report, "raw", inputs)
 
@@ -303,6 +349,7 @@ def _denoised_spots(in_branch: Declare) -> dg.AssetsDefinition:
                 denoised_stack,
                 recording.pixel_size_nm,
                 settings,
+                map_chunks=map_chunks_in_use(),
             )
         return _found_spots(found, report, "denoised", inputs)
 
@@ -328,12 +375,12 @@ def _found_spots(
     return dg.MaterializeResult(
         value=found.with_provenance(localize_report=kept),
         metadata={
-            **as_metadata(report),
-            "dagster/row_count": len(found),
-            "dagster/column_schema": columns_of(found),
             "photons": picture(
                 figure_png(histogram_figure("photons", {branch: found})), "photons per spot"
             ),
+            **as_metadata(report),
+            "dagster/row_count": len(found),
+            "dagster/column_schema": columns_of(found),
             **used(inputs),
         },
     )

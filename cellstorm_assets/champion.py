@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cellstorm_assets.markdown import quoted
 from cellstorm_assets.project import Project
 from cellstorm_assets.registry import (
     CHAMPION,
@@ -19,6 +20,7 @@ from cellstorm_assets.registry import (
     crown,
     registered_versions,
     tag_version,
+    tell_page,
 )
 from cellstorm_assets.scoring import (
     RAW,
@@ -219,6 +221,10 @@ def hold_championship(
                 contests=tuple(contests),
             )
         tag_version(project, entry.version, {DECISION: f"refused: {reason}"})
+    if contests:
+        best = contests[0]
+        why = f"{quoted(best.label)} was refused: {quoted(best.decision.reason)}"
+        tell_page(project, f"**It is still** {quoted(before)}; of the others, {why}.")
     return Championship(
         before=before, after=before, weights_digest=digest, contests=tuple(contests)
     )

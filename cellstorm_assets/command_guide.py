@@ -43,6 +43,28 @@ _DOES: Mapping[str, frozenset[str]] = {
     "simulate {path} --out FOLDER": frozenset({".yaml", ".yml"}),
 }
 
+#: What is given where a command has no words of its own for it.
+_ARGUMENTS: Mapping[str, str] = {
+    "file": "a video or a stack of frames",
+    "files": "one file or more",
+    "table": "a table of localizations: .parquet, .csv, .hdf5, .txt or .smlm",
+    "scene": "a scene to simulate: .yaml",
+    "out": "the file to write",
+}
+
+
+def sentence_of(error: click.UsageError) -> str:
+    """Return what is wrong with a command line, what belongs there, and where to read more."""
+    sentence = error.format_message().rstrip(".")
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        about = (
+            error.param.help
+            if isinstance(error.param, click.Option)
+            else _ARGUMENTS.get(error.param.name or "")
+        )
+        sentence += f": {about.rstrip('.')}" if about else ""
+    return sentence + (f" (see {error.ctx.command_path} --help)" if error.ctx else "")
+
 
 class GuidedGroup(click.Group):
     """Commands in sections; alone it says where to start, and a file is no command."""

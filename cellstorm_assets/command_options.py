@@ -12,15 +12,31 @@ from tqdm import tqdm
 
 from cellstorm_assets.project import find_project
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.errors import CalibrationError, SettingsError
+from cellstorm_lib.errors import CalibrationError, SettingsError, printable
 from cellstorm_lib.pipeline.steps import Announce, Progress
 from cellstorm_lib.recording import FrameSource
 
 PATH = click.Path(path_type=Path)
 
+
+class PlainNumber(click.ParamType[float]):
+    """A number that is given without its unit."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or say that it is none."""
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number; give it without its unit", param, ctx)
+
+
 pixel_size = click.option(
     "--pixel-size-nm",
-    type=float,
+    type=PlainNumber(),
     metavar="NM",
     help="Camera pixel in the sample, nm. Default: what the file says.",
 )
@@ -41,7 +57,9 @@ own_flat_field = click.option(
 as_json = click.option(
     "--json", "wants_json", is_flag=True, help="Print the figures as one JSON object at the end."
 )
-out_file = click.option("--out", type=PATH, required=True, help="File to write.")
+out_file = click.option(
+    "--out", type=PATH, required=True, help="File to write; its ending chooses the format."
+)
 
 
 def camera_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,7 +130,7 @@ def tell(lines: Mapping[str, str], figures: Mapping[str, Any], *, wants_json: bo
     STEPS.finish()
     width = max(map(len, lines), default=0)
     for name, value in lines.items():
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{printable(name):<{width}}  {printable(value)}")
     if wants_json:
         click.echo(json.dumps(figures))
 

@@ -15,9 +15,10 @@ from cellstorm_assets import (
     commands_project,
     commands_quality,
     commands_tables,
+    commands_tidy,
     commands_train,
 )
-from cellstorm_assets.command_guide import GUIDE, GuidedGroup
+from cellstorm_assets.command_guide import GUIDE, GuidedGroup, sentence_of
 from cellstorm_assets.command_options import STEPS
 from cellstorm_lib import __version__
 from cellstorm_lib.errors import CellstormError
@@ -54,6 +55,7 @@ for group in (
     commands_tables,
     commands_quality,
     commands_train,
+    commands_tidy,
 ):
     for command in group.COMMANDS:
         cellstorm.add_command(command)
@@ -70,8 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     except CellstormError as error:
         _leave(str(error), _BAD_INPUT)
     except click.UsageError as error:
-        hint = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
-        _leave(f"{error.format_message()}{hint}", _BAD_INPUT)
+        _leave(sentence_of(error), _BAD_INPUT)
     except click.ClickException as error:
         _leave(error.format_message(), _FAILURE)
     except (KeyboardInterrupt, click.Abort):

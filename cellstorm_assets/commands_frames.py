@@ -13,7 +13,6 @@ from cellstorm_assets.command_options import (
     camera_numbers,
     frame_range,
     given_camera,
-    out_file,
     own_flat_field,
     parsed_range,
     pixel_size,
@@ -40,12 +39,15 @@ def simulate(scene: Path, out: Path, *, wants_json: bool) -> None:
     from cellstorm_lib.pipeline.film import film_scene
     from cellstorm_lib.simulate.scene import read_scene
 
-    made = film_scene(read_scene(scene), out, progress=announced()("simulate"))
+    filmed = read_scene(scene)
+    made = film_scene(filmed, out, progress=announced()("simulate"))
     tell(
         {
             "movie": f"{made.movie}, {made.frame_count} frames, {made.bits_per_px:.3g} bit/px",
             "truth": f"{made.truth}, {made.emission_count} emissions of "
             f"{made.molecule_count} molecules",
+            "next": f"cellstorm process {made.movie} --pixel-size-nm "
+            f"{filmed.field.pixel_size_nm:g} --camera {made.camera}",
         },
         {
             "movie": str(made.movie),
@@ -61,7 +63,13 @@ def simulate(scene: Path, out: Path, *, wants_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=PATH)
-@out_file
+@click.option(
+    "--out",
+    type=PATH,
+    required=True,
+    metavar="TABLE",
+    help="Table to write, as spots.parquet; its ending chooses the format.",
+)
 @pixel_size
 @camera_numbers
 @own_flat_field
@@ -172,6 +180,7 @@ def _tell_localized(
 ) -> None:
     """Print what was found; of another program's thresholds, nothing is expected."""
     from cellstorm_assets.summary import false_spots_text
+    from cellstorm_lib.report.rows import words
 
     figures: dict[str, Any] = {
         "frames": report.frames,
@@ -200,7 +209,9 @@ def _tell_localized(
             )
     else:
         figures["method"] = lines["method"] = report.threshold_mode
-    rejected = ", ".join(f"{count} {reason}" for reason, count in report.rejected.items() if count)
+    rejected = ", ".join(
+        f"{count} {words(reason)}" for reason, count in report.rejected.items() if count
+    )
     lines["rejected"] = rejected or "none"
     lines["camera"] = (
         f"{calibration.name}: offset {calibration.offset_adu:.4g} grey values, "

@@ -95,6 +95,7 @@ def add(
         pixel_size_for(open_recording(file, roi=roi), pixel_size_nm)
     for file in files:
         click.echo(f"{file.name}  {add_recording(project, file, choice)}")
+    click.echo("processed while `cellstorm ui` runs, which shows the results too", err=True)
 
 
 @click.command()
@@ -127,18 +128,24 @@ def process(
     wants_json: bool,
 ) -> None:
     """Take one recording from its file to its report, without any server."""
+    from cellstorm_lib.pipeline.choice import pixel_size_for
+    from cellstorm_lib.video.read import open_recording
+
+    source = open_recording(file, roi=roi)
+    pixel_size_for(source, pixel_size_nm)
+
+    # What follows takes seconds to be imported: a bad file or option is told before.
     from cellstorm_assets.denoising import network_of
     from cellstorm_assets.project import find_project
     from cellstorm_assets.summary import summary_of
     from cellstorm_lib.files import written_whole
     from cellstorm_lib.pipeline.lineage_files import note_picture, page_with
     from cellstorm_lib.pipeline.process import process_recording
+    from cellstorm_lib.report.headline import recommended_first
     from cellstorm_lib.report.page import recording_page
     from cellstorm_lib.report.picture import write_picture
-    from cellstorm_lib.video.read import open_recording
 
     project = find_project()
-    source = open_recording(file, roi=roi)
     folder = out or file.with_name(f"{file.stem}-cellstorm")
     result = process_recording(
         source,
@@ -159,7 +166,12 @@ def process(
         write_picture(branch.image, picture)
         note_picture(picture, _note(result, f"{branch.name}/super_resolution"))
     lines, figures = summary_of(result)
-    lines["report"] = str(report)
+    shown = folder / recommended_first(result)[0].name
+    lines |= {
+        "image": str(shown / "super_resolution.png"),
+        "table": str(shown / "localizations.parquet"),
+        "report": f"{report} (open it in a browser)",
+    }
     figures["report"] = str(report)
     tell(lines, figures, wants_json=wants_json)
 
@@ -222,7 +234,9 @@ def answer(row: Any) -> str:
     """Return the resolution of a compared row in words."""
     from cellstorm_assets.summary import resolution_text
 
-    return "resolution not measured" if row.frc is None else resolution_text(row.frc)
+    if row.frc is None:
+        return "resolution not measured"
+    return f"resolution {resolution_text(row.frc)}"
 
 
 COMMANDS = (demo, ui, add, process, compare)

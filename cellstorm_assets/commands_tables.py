@@ -151,10 +151,10 @@ def select(
 )
 @click.option(
     "--method",
-    type=click.Choice(["gaussian", "histogram", "ash"]),
-    default="gaussian",
+    type=click.Choice(["auto", "gaussian", "histogram", "ash"]),
+    default="auto",
     show_default=True,
-    help="How one localization is drawn.",
+    help="How one localization is drawn; auto: gaussian, or ash without uncertainties.",
 )
 @click.option("--by-z", is_flag=True, help="Colour by height, for tables with z (.png).")
 @as_json
@@ -193,7 +193,10 @@ def render(
             write_image(out, image.image, pixel_size_nm=image.pixel_nm)
     rows, columns = image.image.shape
     tell(
-        {"image": f"{columns} x {rows} pixels of {image.pixel_nm:.3g} nm in {out}"},
+        {
+            "image": f"{columns} x {rows} pixels of {image.pixel_nm:.3g} nm, drawn as "
+            f"{image.method}, in {out}"
+        },
         {
             "width_px": columns,
             "height_px": rows,
@@ -318,16 +321,36 @@ def _plane_figures(plane: "PlaneFrc") -> dict[str, float | int | str | None]:
     show_default=True,
     help="Largest distance of a match.",
 )
+@click.option(
+    "--shift-frames",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Added to the frames of TABLE, when its stack was cut from a longer one.",
+)
 @as_json
 def evaluate(
-    table: Path, truth: Path, *, pixel_size_nm: float | None, tolerance_nm: float, wants_json: bool
+    table: Path,
+    truth: Path,
+    *,
+    pixel_size_nm: float | None,
+    tolerance_nm: float,
+    shift_frames: int,
+    wants_json: bool,
 ) -> None:
     """Compare TABLE with the truth, by the definitions of the SMLM challenge."""
+    from cellstorm_lib.evaluate.no_match import why_no_match
     from cellstorm_lib.evaluate.scores import score
 
     localizations = read_table(table, pixel_size_nm=pixel_size_nm)
+    if shift_frames:
+        shifted = localizations.column("frame") + shift_frames
+        localizations = localizations.with_columns(frame=shifted)
     emitters = read_truth(truth, pixel_size_nm=pixel_size_nm)
     scores = score(localizations, emitters, tolerance_nm=tolerance_nm)
+    hint = why_no_match(localizations, emitters, scores)
+    if hint is not None:
+        click.echo(hint, err=True)
     tell(
         {
             "found": f"{scores.found} localizations, {scores.true} true, {scores.matched} matched",

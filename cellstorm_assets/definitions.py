@@ -1,5 +1,6 @@
 """Everything Dagster knows of cellstorm."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from cellstorm_assets import (
     schedules_models,
     training_sets,
 )
+from cellstorm_assets.object_store import STORE_VARIABLE
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.storage import (
     CalibrationStorage,
@@ -49,6 +51,7 @@ def build_defs(
     executor : ExecutorDefinition
         How the steps of one run are executed; runs themselves go side by side.
     """
+    store = os.environ.get(STORE_VARIABLE, "")
     return dg.Definitions(
         assets=[
             *cameras.CAMERA_ASSETS,
@@ -94,9 +97,9 @@ def build_defs(
         executor=executor,
         resources={
             "project": ProjectResource(),
-            "parquet": ParquetStorage(),
-            "picture": PictureStorage(),
-            "page": PageStorage(),
+            "parquet": ParquetStorage(base_uri=store),
+            "picture": PictureStorage(base_uri=store),
+            "page": PageStorage(base_uri=store),
             "calibration": CalibrationStorage(),
             "flat_field": FlatFieldStorage(),
             "pairs": PairStorage(),

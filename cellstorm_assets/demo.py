@@ -37,7 +37,7 @@ def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
     truth = film_demo(project, announce)
     movie = project.recordings_folder / FILE_NAME
     key = recording_key(movie)
-    click.echo(f"materializing the recordings group for {key}", err=True)
+    click.echo(f"processing {FILE_NAME} on Dagster, as {key}: some minutes", err=True)
     os.environ.setdefault("DAGSTER_HOME", str(project.home))
     announce("process on Dagster")
     with dg.DagsterInstance.get() as instance:
@@ -51,7 +51,7 @@ def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
                 run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
             )
         )
-        result = stored_result(run.asset_value, project)
+        result = stored_result(run.asset_value, project.settings())
     lines, figures = summary_of(result)
     emitters = read_emitters(truth)
     for branch in result.branches.values():
@@ -67,7 +67,7 @@ def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
         "widefield": str(folder / "widefield" / f"{key}.png"),
         "table": str(folder / shown / "localizations" / f"{key}.parquet"),
         "report": str(folder / "recording_report" / f"{key}.html"),
-        "next": "cellstorm ui shows all of it in the Dagster page",
+        "next": "open the report in a browser; cellstorm ui shows all of it in the Dagster page",
     }
     figures["report"] = lines["report"]
     return lines, figures

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import as_metadata, frame_picture, picture, said_plainly, table
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 class DenoiseForm(dg.Config):
     """By which network the frames are denoised."""
 
-    model: str = CHAMPION
-    device: str = "auto"
+    model: str = Field(
+        default=CHAMPION, description="champion, a version such as 3, or a file of weights"
+    )
+    device: str = Field(default="auto", description="auto, cpu, or a graphics card as cuda:0")
 
 
 def network_of(
@@ -100,9 +103,9 @@ def denoised_stack(
     return dg.MaterializeResult(
         value=replace(told, frames_per_second=0.0),  # the same inputs give the same file
         metadata={
+            **shown,
             **as_metadata(told),
             "stack": dg.MetadataValue.path(str(path)),
-            **shown,
             **used({"model": model_input(told.model, told.model_digest, is_launchpad=is_chosen)}),
         },
         data_version=dg.DataVersion(f"{recording.facts.digest[:16]}-{told.model_digest[:16]}"),
@@ -165,7 +168,9 @@ def verdict(
     found = judged.verdict
     rows = [astuple(evidence) for evidence in found.evidence]
     shown = {
-        f"only {strips.branch}": picture(figure_png(strips_figure(strips), width_px=900), "spots")
+        f"spots that only the {strips.branch} frames show": picture(
+            figure_png(strips_figure(strips), width_px=900), "spots"
+        )
         for strips in judged.strips
         if len(strips)
     }
@@ -174,12 +179,12 @@ def verdict(
         metadata={
             "verdict": answer_of(found),
             "reason": found.reason,
+            **shown,
             "model": found.model,
             "evidence": table(("compared", "raw", "denoised", "speaks for", "how"), rows),
-            "found in both": found.common,
-            "only raw": found.only_raw,
-            "only denoised": found.only_denoised,
-            **shown,
+            "spots in both": found.common,
+            "spots only in the raw": found.only_raw,
+            "spots only in the denoised": found.only_denoised,
         },
     )
 

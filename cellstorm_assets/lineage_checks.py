@@ -127,11 +127,12 @@ def tell_page(instance: dg.DagsterInstance, found: Sequence[RecordingLineage]) -
 def _is_told(instance: dg.DagsterInstance, key: dg.AssetCheckKey, overview: Overview) -> bool:
     """Return whether the page shows this already, and for the newest materialization."""
     last = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
-    event = None if last is None or last.event is None else last.event.dagster_event
-    if last is None or event is None or event.event_type_value != "ASSET_CHECK_EVALUATION":
+    entry = None if last is None else last.event
+    event = None if entry is None else entry.dagster_event
+    if entry is None or event is None or event.event_type_value != "ASSET_CHECK_EVALUATION":
         return False
     made = instance.get_latest_materialization_event(key.asset_key)
-    if made is not None and made.timestamp >= last.create_timestamp:
+    if made is not None and made.timestamp >= entry.timestamp:
         return False
     shown = event.asset_check_evaluation_data.metadata
     return dict(shown) == overview.metadata()

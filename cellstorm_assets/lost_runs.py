@@ -9,9 +9,10 @@ left half a result, whatever reads it fails: then the recording is made anew fro
 import json
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 
 import dagster as dg
-from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
+from dagster._core.storage.tags import PRIORITY_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
 
 from cellstorm_assets.automation import (
     PARTITION_TAG,
@@ -23,12 +24,9 @@ from cellstorm_assets.denoising import stack_of
 from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.schedules import may_have_passed
-from cellstorm_lib.errors import CellstormError
-from cellstorm_lib.pipeline.result import DenoiseReport
-from cellstorm_lib.pipeline.spots import refuse_damaged_stack
-from cellstorm_lib.pipeline.store import read_records
 
-#: Runs of one partition after which it is given up: what ends its worker each time is at fault.
+#: Failed runs of one partition, with no success between them, after which it is given up: what
+#: ends its worker each time is at fault.
 MOST_RUNS = 15
 #: Failed runs looked at in one tick, the newest of each job.
 _MOST_LOOKED_AT = 200
@@ -36,6 +34,7 @@ _MOST_LOOKED_AT = 200
 _GRACE_S = 120.0
 #: Wait after the first failure, and at most, for a disk to be emptied.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 30.0, 6 * 3600.0
+_CANNOT_LOAD = "DagsterExecutionLoadInputError"
 _JOBS = (process_recordings, calibrate_cameras, make_training_pairs)
 
 
@@ -104,15 +103,17 @@ def again(
     """
     run = record.dagster_run
     key = run.tags[PARTITION_TAG]
-    others = instance.get_runs(dg.RunsFilter(job_name=run.job_name, tags={PARTITION_TAG: key}))
-    if others[0].run_id != run.run_id or len(others) >= MOST_RUNS:
+    wanted = dg.RunsFilter(job_name=run.job_name, tags={PARTITION_TAG: key})
+    others = instance.get_runs(wanted, limit=MOST_RUNS)
+    failures = len(list(takewhile(lambda it: it.status == dg.DagsterRunStatus.FAILURE, others)))
+    if others[0].run_id != run.run_id or failures >= MOST_RUNS:
         return None
     has_failed_step = run.tags.get(RUN_FAILURE_REASON_TAG) == "STEP_FAILURE"
     is_damaged = has_failed_step and has_read_damage(instance, run, project)
     if has_failed_step and not is_damaged and not may_have_passed(instance, run):
         return None
     if has_failed_step and not is_damaged:
-        wait_s = min(_FIRST_WAIT_S * 2.0 ** len(others), _LONGEST_WAIT_S)
+        wait_s = min(_FIRST_WAIT_S * 2.0**failures, _LONGEST_WAIT_S)
     else:
         wait_s = _GRACE_S if run.tags.get(WILL_RETRY_TAG) == "true" else 0.0
     left_s = (record.end_time or now) + wait_s - now
@@ -125,26 +126,28 @@ def again(
         asset_selection=None
         if is_damaged or run.asset_selection is None
         else sorted(run.asset_selection),
-        tags={name: value for name, value in run.tags.items() if name.startswith("cellstorm/")},
+        tags={name: value for name, value in run.tags.items() if _is_kept(name)},
         run_config=run.run_config,
     )
 
 
 def has_read_damage(instance: dg.DagsterInstance, run: dg.DagsterRun, project: Project) -> bool:
-    """Return whether a step failed because a stored result it reads is damaged or gone."""
-    failures = [
-        record.dagster_event.step_failure_data.error
-        for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-        if record.dagster_event is not None
-    ]
-    if any(error and error.cls_name == "DagsterExecutionLoadInputError" for error in failures):
-        return True
+    """Return whether a step failed because a stored result it reads is damaged or gone.
+
+    The step said so itself: to read a long stack once more would take longer than a tick may.
+    """
     stack = stack_of(project, run.tags[PARTITION_TAG])
-    report = stack.with_name(f"{run.tags[PARTITION_TAG]}.parquet")
-    if run.job_name != process_recordings.name or not report.is_file():
-        return False
-    try:
-        refuse_damaged_stack(stack, read_records(DenoiseReport, report)[0])
-    except CellstormError:
-        return True
+    for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = record.dagster_event
+        error = None if event is None else event.step_failure_data.error
+        if event is None or error is None:
+            continue
+        is_reader = event.step_key != stack.parent.name
+        if error.cls_name == _CANNOT_LOAD or (is_reader and stack.name in error.message):
+            return True
     return False
+
+
+def _is_kept(tag: str) -> bool:
+    """Return whether a tag of a run stays on the one in its place."""
+    return tag.startswith("cellstorm/") or tag == PRIORITY_TAG

@@ -2,7 +2,6 @@
 
 import base64
 import errno
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -12,6 +11,7 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_assets.markdown import escaped
 from cellstorm_lib.errors import CellstormError, ExportError
 from cellstorm_lib.pipeline.result import CheckOutcome
 from cellstorm_lib.report.picture import Picture, preview_png
@@ -91,24 +91,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.Metadata
 
 def bullets(sentences: Iterable[str]) -> dg.MetadataValue:
     """Return sentences, which may quote files, as a list that Dagster shows as it is written."""
-    return dg.MetadataValue.md("\n".join(f"* {_escaped(text)}" for text in sentences) or "none")
-
-
-def _escaped(text: str) -> str:
-    """Return a text so that Markdown shows it letter by letter, on one line."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    return dg.MetadataValue.md("\n".join(f"* {escaped(text)}" for text in sentences) or "none")
 
 
 def picture(png: bytes, title: str) -> dg.MetadataValue:
     """Return a PNG as a picture that Dagster shows in the page."""
     return dg.MetadataValue.md(
-        f"![{_escaped(title)}](data:image/png;base64,{base64.b64encode(png).decode()})"
+        f"![{escaped(title)}](data:image/png;base64,{base64.b64encode(png).decode()})"
     )
 
 
 def shown(shot: Shot) -> dg.MetadataValue:
     """Return a picture of a page as one that Dagster shows."""
-    return dg.MetadataValue.md(f"![{_escaped(shot.alt)}]({shot.address})")
+    return dg.MetadataValue.md(f"![{escaped(shot.alt)}]({shot.address})")
 
 
 def frame_picture(frame: npt.NDArray[Any], pixel_nm: float, title: str) -> dg.MetadataValue:

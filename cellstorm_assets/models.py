@@ -209,12 +209,13 @@ def reason_of(held: Championship) -> str:
 
 
 def _summaries(table: pd.DataFrame) -> list[dg.TableRecord]:
-    """Return a row of figures for each denoiser."""
+    """Return a row of figures for each denoiser; one that finds nothing has no distances."""
     raw = table[table["version"].eq(0) & table["weights_digest"].eq("")]
     records = []
     for name, rows in table.groupby("name", sort=False):
         figures: Mapping[str, Any] = _shown(summarize_benchmark(rows, raw))
-        records.append(dg.TableRecord({"name": str(name), **figures}))
+        told = {figure: figures.get(figure, "none") for figure in _SHOWN}
+        records.append(dg.TableRecord({"name": str(name), **told}))
     return records
 
 

@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 
 import dagster as dg
+from pydantic import Field
 
 from cellstorm_assets.denoising import network_of
 from cellstorm_assets.metadata import said_plainly, shown, table
@@ -35,8 +36,10 @@ class PaperPart:
 class PaperForm(dg.Config):
     """How much to make, and by which network."""
 
-    quick: bool = False
-    model: str = CHAMPION
+    quick: bool = Field(default=False, description="smaller films, for a first look")
+    model: str = Field(
+        default=CHAMPION, description="champion, a version such as 3, or a file of weights"
+    )
 
 
 def _part_asset(name: str, about: str) -> dg.AssetsDefinition:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cellstorm_assets.access import LOOPBACK
 from cellstorm_assets.project import Project
+from cellstorm_assets.reach import require_parts
 from cellstorm_assets.tracking import SERVER_VARIABLE
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import written_whole
@@ -57,6 +58,7 @@ def check_ready(project: Project, *, ports: tuple[int, int]) -> None:
         project.home / "server-logs",
     ):
         _require_writable(folder)
+    require_parts()
     _require_instance(project)
     _require_mlflow(project)
 

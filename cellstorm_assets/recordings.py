@@ -32,9 +32,22 @@ OWNERS = ["team:imaging"]
 
 
 def source_of(entry: RecordingEntry, project: ProjectResource) -> FrameSource:
-    """Open the frames of a recording as its partition chose them."""
+    """Open the frames of a recording as its partition chose them.
+
+    Raises
+    ------
+    RecordingError
+        When the film was removed, or another was put there under its name: that one has a
+        partition of its own, and nothing of it belongs to this one.
+    """
     folder = project.project().recordings_folder
-    return open_recording(folder / entry.file_name, roi=entry.roi)
+    source = open_recording(folder / entry.file_name, roi=entry.roi)
+    if source.facts.digest != entry.facts.digest:
+        raise RecordingError(
+            f"{entry.file_name} was replaced by another film after this recording was read; put "
+            "the first one back under a name of its own, or delete its partition"
+        )
+    return source
 
 
 @dg.asset(
@@ -74,13 +87,13 @@ def recording(
     return dg.MaterializeResult(
         value=entry,
         metadata={
+            "first frame": frame_picture(first.frames[0], entry.pixel_size_nm, "first frame"),
             "pixel_size_nm": entry.pixel_size_nm,
             "camera": f"{calibration.name} ({calibration.source})",
             "offset_adu": calibration.offset_adu,
             "gain_e_per_adu": calibration.gain_e_per_adu,
             "read_noise_e": calibration.read_noise_e,
             "notes": "\n".join(notes) or "none",
-            "first frame": frame_picture(first.frames[0], entry.pixel_size_nm, "first frame"),
             **as_metadata(entry.facts),
             **used(
                 {
@@ -120,8 +133,14 @@ FRAME_FACTS = dg.AssetKey("frame_facts")
         ),
     },
     check_specs=[
-        dg.AssetCheckSpec("frames_lost", asset=FRAME_FACTS),
-        dg.AssetCheckSpec("frames_tainted", asset=FRAME_FACTS),
+        dg.AssetCheckSpec(
+            "frames_lost", asset=FRAME_FACTS, description="No frame of the film is missing."
+        ),
+        dg.AssetCheckSpec(
+            "frames_tainted",
+            asset=FRAME_FACTS,
+            description="No frame may be wrong because the file is damaged.",
+        ),
     ],
 )
 def survey(
@@ -140,13 +159,13 @@ def survey(
         asset_key=FRAME_FACTS,
         value=facts,
         metadata={
+            "frames over time": picture(
+                figure_png(frame_facts_figure(facts.table())), "frames over time"
+            ),
             **as_metadata(facts.loss),
             "frames": len(facts.frame),
             "key_frames": int(facts.is_key.sum()),
             "mean_adu": float(facts.mean_adu.mean()),
-            "frames over time": picture(
-                figure_png(frame_facts_figure(facts.table())), "frames over time"
-            ),
             **used(
                 {"film": film_input(recording.file_name, recording.facts.digest, recording.roi)}
             ),
@@ -157,8 +176,8 @@ def survey(
         asset_key=dg.AssetKey("widefield"),
         value=widefield,
         metadata={
+            "widefield": picture(preview_png(widefield), "widefield"),
             "mean_photons": float(widefield.values.mean()),
             "pixel_nm": widefield.pixel_nm,
-            "widefield": picture(preview_png(widefield), "widefield"),
         },
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cellstorm_assets.markdown import quoted
 from cellstorm_assets.project import Project
 from cellstorm_assets.tracking import TrackedRun, Tracking
 from cellstorm_lib.errors import CheckpointError
@@ -19,6 +20,11 @@ CHAMPION = "champion"
 SHIPPED_LABEL = "champion shipped with cellstorm"
 #: The tag that says how a version's last contest for the champion's place ended.
 DECISION = "champion_decision"
+_ABOUT = (
+    "Networks that turn the film of a phone into the light of molecules. "
+    "The alias champion marks the one that recordings are denoised with."
+)
+_NONE_YET = "None is yet: recordings are denoised with the network that comes with the program."
 #: Where a run keeps its weights.
 WEIGHTS = "weights/best.safetensors"
 
@@ -178,11 +184,7 @@ def register(run: TrackedRun, source: str, tags: Mapping[str, str], description:
     """
     with run.tracking.told_plainly():
         if not run.client.search_registered_models(f"name = '{MODEL}'"):
-            run.client.create_registered_model(
-                MODEL,
-                description="Networks that turn the film of a phone into the light of molecules. "
-                "The alias champion marks the one that recordings are denoised with.",
-            )
+            run.client.create_registered_model(MODEL, description=f"{_ABOUT}\n\n{_NONE_YET}")
         made = run.client.create_model_version(
             MODEL,
             source,
@@ -204,12 +206,24 @@ def tag_version(project: Project, version: int, tags: Mapping[str, str]) -> None
 
 
 def crown(project: Project, version: int, reason: str) -> None:
-    """Make a version the champion, for a reason that is written on it first."""
+    """Make a version the champion, for a reason that is written on it first.
+
+    The page of the model says the same above its versions.
+    """
     tag_version(project, version, {DECISION: f"became champion: {reason}"})
     tracking = Tracking.of(project)
     client = tracking.client()
     with tracking.told_plainly():
         client.set_registered_model_alias(MODEL, CHAMPION, str(version))
+    tell_page(project, f"**It is version {version}**: {quoted(reason)}.")
+
+
+def tell_page(project: Project, sentence: str) -> None:
+    """Say above the versions on the page of the model, as Markdown, which is the champion."""
+    tracking = Tracking.of(project)
+    client = tracking.client()
+    with tracking.told_plainly():
+        client.update_registered_model(MODEL, f"{_ABOUT}\n\n{sentence}")
 
 
 def _champion_number(client: Any) -> int | None:

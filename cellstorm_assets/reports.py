@@ -11,7 +11,6 @@ from cellstorm_assets.lineage import stored_records
 from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import picture, said_plainly
 from cellstorm_assets.partitions import RECORDINGS
-from cellstorm_assets.project import Project
 from cellstorm_assets.recordings import GROUP, OWNERS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.summary import first_resolution
@@ -27,6 +26,7 @@ from cellstorm_lib.pipeline.result import (
     RecordingEntry,
     RecordingResult,
 )
+from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.steps import (
     check_loss,
     check_positions,
@@ -46,15 +46,17 @@ from cellstorm_lib.tables import Localizations
 _REPORT = "recording_report"
 
 
-def stored_result(value_of: Callable[[dg.AssetKey], Any], project: Project) -> RecordingResult:
+def stored_result(
+    value_of: Callable[[dg.AssetKey], Any], settings: PipelineSettings
+) -> RecordingResult:
     """Return everything known of a recording from its materialized values.
 
     Parameters
     ----------
     value_of : callable
         Returns the value of an asset of this recording.
-    project : Project
-        The project, for its settings.
+    settings : PipelineSettings
+        Those of the project.
     """
     entry: RecordingEntry = value_of(dg.AssetKey("recording"))
     frame_facts: FrameFacts = value_of(dg.AssetKey("frame_facts"))
@@ -70,7 +72,7 @@ def stored_result(value_of: Callable[[dg.AssetKey], Any], project: Project) -> R
             "raw": _stored_branch("raw", value_of, check_loss(frame_facts.loss)),
             "denoised": _stored_branch("denoised", value_of, ()),
         },
-        settings=asdict(project.settings()),
+        settings=asdict(settings),
         notes=entry.notes,
         verdict=judged.verdict,
         strips=judged.strips,
@@ -137,8 +139,9 @@ def recording_report(
 ) -> dg.MaterializeResult[str]:
     """One page to read and to send: image, resolution, checks, settings, and how to redo it."""
     with said_plainly():
-        inputs = settings_inputs(project.project().settings())
-        result = stored_result(lambda key: values["_".join(key.path)], project.project())
+        settings = project.project().settings()
+        inputs = settings_inputs(settings)
+        result = stored_result(lambda key: values["_".join(key.path)], settings)
         made_from = stored_records(project.project(), context.partition_key)
         records = {_REPORT: record_of(_REPORT, inputs, made_from)}
         page = recording_page(replace(result, records=records))
@@ -148,9 +151,9 @@ def recording_report(
         value=page,
         metadata={
             "report": dg.MetadataValue.path(path),
-            "bytes": len(page.encode()),
-            "branch": shown.name,
             "image": picture(preview_png(shown.image), "super-resolution image"),
+            "branch": shown.name,
+            "bytes": len(page.encode()),
             "resolution_nm": first_resolution(shown).resolution_nm or "none",
             **used(inputs),
         },

@@ -1,6 +1,9 @@
 """What happens by the clock: results that no longer fit the project are made anew."""
 
+from itertools import takewhile
+
 import dagster as dg
+from dagster._core.storage.tags import PRIORITY_TAG
 
 from cellstorm_assets.automation import PARTITION_TAG, new_recordings, process_recordings
 from cellstorm_assets.lineage import Present, RecordingLineage, lineages, result_file
@@ -21,6 +24,7 @@ STALE_TAG = "cellstorm/stale"
 #: Why, for the page.
 REASON_TAG = "cellstorm/why"
 _REASON_LENGTH = 200
+_TAG_LENGTH = 16
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -88,19 +92,30 @@ def keys_there(instance: dg.DagsterInstance) -> set[str] | None:
 
 
 def inputs_tag(lineage: RecordingLineage) -> str:
-    """Return what is the same as long as nothing changes that a run could do differently."""
+    """Return what is the same as long as nothing changes that a run could do differently.
+
+    First the inputs as they are now, then what is stale.
+    """
     now = {name: identity_of(value) for name, value in lineage.now.items()}
-    return digest_of([lineage.stale(with_deliberate=False), now])[:16]
+    stale = lineage.stale(with_deliberate=False)
+    return f"{digest_of(now)[:_TAG_LENGTH]}-{digest_of(stale)[:_TAG_LENGTH]}"
 
 
 def was_asked(instance: dg.DagsterInstance, lineage: RecordingLineage) -> bool:
-    """Return whether a run for these very inputs was asked for, and another would do no better."""
-    tags = {PARTITION_TAG: lineage.key, STALE_TAG: inputs_tag(lineage)}
-    runs = instance.get_runs(dg.RunsFilter(tags=tags))
-    if not runs:
+    """Return whether a run for these very inputs was asked for, and another would do no better.
+
+    What was asked for before other inputs came between says nothing: they may have come back.
+    """
+    tags = {PARTITION_TAG: lineage.key}
+    runs = instance.get_runs(dg.RunsFilter(job_name=process_recordings.name, tags=tags))
+    asked, wanted = [run for run in runs if STALE_TAG in run.tags], inputs_tag(lineage)
+    if not asked:
         return False
-    has_failed = runs[0].status == dg.DagsterRunStatus.FAILURE
-    return not (has_failed and len(runs) < MOST_ATTEMPTS and may_have_passed(instance, runs[0]))
+    newest, has_failed = asked[0].tags[STALE_TAG], asked[0].status == dg.DagsterRunStatus.FAILURE
+    if has_failed and not may_have_passed(instance, asked[0]):  # also when it did half of it
+        return newest.partition("-")[0] == wanted.partition("-")[0]
+    attempts = len(list(takewhile(lambda run: run.tags[STALE_TAG] == wanted, asked)))
+    return attempts >= (MOST_ATTEMPTS if has_failed else 1)
 
 
 def may_have_passed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
@@ -140,6 +155,7 @@ def request_for(project: Project, lineage: RecordingLineage) -> dg.RunRequest:
         tags={
             STALE_TAG: inputs_tag(lineage),
             REASON_TAG: lineage.standings[first[0]].reason[:_REASON_LENGTH],
+            PRIORITY_TAG: "-1",
         },
         asset_selection=selected if is_whole else None,
     )

@@ -63,6 +63,7 @@ def serve(
     page = addresses[1] or f"http://{LOOPBACK}:{mlflow_port}"
     environment = {**environment_of(project), PAGE_VARIABLE: page}
     signal.signal(signal.SIGTERM, _interrupt)
+    click.echo("starting the pages, which takes up to a minute", err=True)
     with ExitStack() as stack:
         held = stack.enter_context(held_alone(project))
         remove_leftovers(project.home / "data")
@@ -90,8 +91,10 @@ def _told(
         for name, port in zip(("Dagster", "MLflow"), ports, strict=True)
     ]
     lines += [f"through the proxy  {address}" for address in addresses if address]
+    results = f"http://{LOOPBACK}:{ports[0]}/assets/recording_report?view=partitions"
     return [
         *lines,
+        f"results  {results} (open the first address before), or Catalog on the left of that page",
         "the token opens both pages to whoever has it; --new-token makes another",
         f"watching {project.recordings_folder}; Ctrl-C stops everything",
         f"what the servers say is in {_log_folder(project)}",

@@ -14,6 +14,7 @@ import pandas as pd
 from upath import UPath
 
 from cellstorm_assets.lineage_notes import note_for, remember
+from cellstorm_assets.object_store import store_path, store_told_plainly
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.calibrate.flat_field import FlatField
 from cellstorm_lib.camera import CameraCalibration, read_calibration, write_calibration
@@ -64,7 +65,8 @@ class _WholeFiles(dg.UPathIOManager):
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / path.name
             self.write(obj, local, note)
-            self._upload(Path(folder), path)
+            with store_told_plainly(str(path)):
+                self._upload(Path(folder), path)
 
     def _upload(self, folder: Path, path: UPath) -> None:
         """Copy the files of a local folder to beside `path`."""
@@ -107,13 +109,16 @@ class _WholeFiles(dg.UPathIOManager):
 
     def _read_from(self, kind: Any, path: UPath, context: dg.InputContext | None = None) -> Any:
         """Read a value as a type, from a store that is not a disk by way of a local file."""
-        if not path.exists():
+        with store_told_plainly(str(path)):
+            is_there = path.exists()
+        if not is_there:
             raise FileNotFoundError(f"{path} does not exist; materialize it first")
         if path.protocol in {"", "file"}:
             return self._read_noted(kind, Path(str(path)), context)
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / path.name
-            self._download(path, local)
+            with store_told_plainly(str(path)):
+                self._download(path, local)
             return self._read_noted(kind, local, context)
 
     def _read_noted(self, kind: Any, path: Path, context: dg.InputContext | None) -> Any:
@@ -282,7 +287,9 @@ class _Storage(dg.ConfigurableIOManagerFactory):  # type: ignore[type-arg]
 
     def base_path(self) -> UPath:
         """Return where everything is kept."""
-        return UPath(self.base_uri or ProjectResource(home=self.home).project().assets_folder)
+        if self.base_uri:
+            return store_path(self.base_uri)
+        return UPath(ProjectResource(home=self.home).project().assets_folder)
 
 
 class ParquetStorage(_Storage):

@@ -3,9 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
+from cellstorm_lib.pipeline.few_spots import why_few_spots
 from cellstorm_lib.pipeline.result import BranchResult, RecordingResult, Verdict
 from cellstorm_lib.reconstruct.frc import FrcReport
+from cellstorm_lib.refine.drift import Drift
+from cellstorm_lib.report.rows import words
 from cellstorm_lib.report.verdict import answer_of
+
+_TOLD_BY_THE_RESOLUTION = "frc_crossed"
 
 
 def summary_of(result: RecordingResult) -> tuple[dict[str, str], dict[str, Any]]:
@@ -13,17 +18,23 @@ def summary_of(result: RecordingResult) -> tuple[dict[str, str], dict[str, Any]]
     branch = result.branches["raw"]
     report = branch.localize_report
     lines = {
-        "recording": f"{result.facts.name}, {result.loss.decoded_count} frames",
+        "recording": f"{result.facts.name}, {counted(result.loss.decoded_count, 'frame')}",
         "spots": f"{len(branch.spots)} found, false ones: "
         f"{false_spots_text(report.expected_false_per_frame)}",
         "molecules": f"{len(branch.localizations)} after merging and selection",
-        "drift": f"{branch.drift.rms_nm:.0f} nm RMS, "
-        f"{'taken out' if branch.drift.is_applied else 'left in'}: {branch.drift.reason}",
+        "drift": drift_text(branch.drift),
         "resolution": resolution_text(first_resolution(branch)),
     }
     lines |= {f"note {number}": note for number, note in enumerate(result.notes, 1)}
-    failed = [check for check in branch.checks if check.passed is False]
-    lines |= {f"check {check.name}": f"failed: {check.reason}" for check in failed}
+    scarce = why_few_spots(result)
+    if scarce is not None:
+        lines["hint"] = scarce
+    failed = [
+        check
+        for check in branch.checks
+        if check.passed is False and check.name != _TOLD_BY_THE_RESOLUTION
+    ]
+    lines |= {f"check {words(check.name)}": f"failed: {check.reason}" for check in failed}
     verdict = result.verdict
     if verdict is not None:
         denoised = result.branches["denoised"]
@@ -92,6 +103,19 @@ def branch_figures(branch: BranchResult) -> dict[str, Any]:
         },
         "checks": {check.name: check.passed for check in branch.checks},
     }
+
+
+def drift_text(drift: Drift) -> str:
+    """Return the drift and what was done about it, or why it could not be measured."""
+    if not (drift.is_applied or drift.segments or drift.fiducials):
+        return f"not measured: {drift.reason}"
+    done = "taken out" if drift.is_applied else "left in"
+    return f"{drift.rms_nm:.0f} nm RMS, {done}: {drift.reason}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, one of them without its s."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def false_spots_text(expected_per_frame: float | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_assets.markdown import quoted
 from cellstorm_assets.project import Project
 from cellstorm_assets.registry import WEIGHTS, checkpoint_path, register
 from cellstorm_assets.scoring import DENOISED, RAW, benchmark_scores, figure_tags, log_scores
@@ -228,10 +229,10 @@ def purpose_tags(checkpoint: "Checkpoint", dataset: str) -> dict[str, str]:
 
 
 def described(checkpoint: "Checkpoint", dataset: str) -> str:
-    """Return in a sentence what a version is and what it is meant for."""
+    """Return in a sentence, as Markdown, what a version is and what it is meant for."""
     tags = purpose_tags(checkpoint, dataset)
     return (
-        f"Recipe {run_name(checkpoint.recipe)}, trained on {dataset} "
+        f"Recipe {quoted(run_name(checkpoint.recipe))}, trained on {quoted(dataset)} "
         f"({tags['dataset_digest'][:12]}); meant for cameras of {tags['camera']} and codecs of "
         f"{tags['codec']}."
     )

@@ -81,12 +81,16 @@ def is_no_plain_file(path: Path) -> bool:
     return Path(path).exists() and not Path(path).is_file()
 
 
+def printable(text: str) -> str:
+    """Return a text that steers no terminal: what cannot be printed is spelled out."""
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text
+    )
+
+
 def _one_line(message: str) -> str:
     """Return a message without line breaks and control characters, shortened, with no full stop."""
-    line = re.sub(r"\s*[\r\n]\s*", " ", message)
-    line = "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in line
-    )
+    line = printable(re.sub(r"\s*[\r\n]\s*", " ", message))
     if len(line) > _BEGINNING + _END:
         line = f"{line[:_BEGINNING]} ... {line[-_END:]}"
     return line.strip().rstrip(".")

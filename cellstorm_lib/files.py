@@ -142,7 +142,7 @@ def _is_leftover(path: Path) -> bool:
         os.kill(int(found["process"], 16), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):  # another's process, or no number of one
         return False
     return False
 

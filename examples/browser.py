@@ -39,9 +39,10 @@ def opened_page(playwright: object, *, width_px: int, height_px: int) -> Iterato
 
 
 @contextmanager
-def served(home: Path) -> Iterator[str]:
+def served(home: Path, *, mlflow_port: int | None = None) -> Iterator[str]:
     """Run `cellstorm ui` for a project and yield the address of the Dagster page."""
-    port, mlflow_port = _free_ports()
+    port, free_port = free_ports()
+    mlflow_port = mlflow_port or free_port
     server = subprocess.Popen(
         [sys.executable, "-c", "from cellstorm_assets.commands import main; main()",
          "ui", "--port", str(port), "--mlflow-port", str(mlflow_port)],
@@ -84,7 +85,8 @@ def open_picture(page: Page, name: str) -> dict[str, float]:
     return picture.evaluate(size)
 
 
-def _free_ports() -> tuple[int, int]:
+def free_ports() -> tuple[int, int]:
+    """Return two ports that nobody listens on."""
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))

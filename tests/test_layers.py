@@ -13,6 +13,7 @@ VOCABULARY = {
     "files",
     "settings",
     "camera",
+    "chunks",
     "recording",
     "tables",
     "pixel_maps",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.chunks import MapChunks, Piece, chunks_around, pieces_of
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.localize.appraisal import Appraiser, shipped_appraiser
 from cellstorm_lib.localize.appraised import IMPROBABLE, choose, kept, with_appraisal
@@ -115,6 +116,7 @@ def localize(
     settings: LocalizeSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
     threads: int | None = None,
+    map_chunks: MapChunks | None = None,
 ) -> tuple[Localizations, LocalizeReport]:
     """Find and fit the molecules in every frame of a recording.
 
@@ -136,6 +138,9 @@ def localize(
         Called with the frames done and all frames.
     threads : int, optional
         Threads that work; by default as many as there are processors.
+    map_chunks : MapChunks, optional
+        Works on pieces of the recording in other processes, which read them themselves; None
+        for threads of this one. Never changes the result.
 
     Returns
     -------
@@ -174,7 +179,11 @@ def localize(
         appraiser=appraiser,
         pixel_size_nm=pixel_size_nm,
     )
-    for part in _worked_off(source, work, thread_count):
+    if map_chunks is None:
+        found = _worked_off(source, work, thread_count)
+    else:
+        found = _fanned_out(source, work, map_chunks)
+    for part in found:
         parts.append(part)
         done += part.frames
         if progress is not None:
@@ -236,14 +245,40 @@ def _worked_off(
     source: FrameSource, work: Callable[..., _Part], thread_count: int
 ) -> Iterator[_Part]:
     """Return what was found in each chunk, in order; only a few chunks are held at a time."""
-    roi = source.facts.roi
-    size = int(np.clip(_CHUNK_PX // (roi.width_px * roi.height_px), 1, 512))
     return in_order(
         lambda item: work(*item),
-        with_surroundings(with_copy_ages(source.chunks(size), source.facts), reach=REACH),
+        with_surroundings(
+            with_copy_ages(source.chunks(_chunk_frames(source)), source.facts), reach=REACH
+        ),
         threads=thread_count,
         most_ahead=thread_count + 1,
     )
+
+
+def _fanned_out(
+    source: FrameSource, work: Callable[..., _Part], map_chunks: MapChunks
+) -> Iterator[_Part]:
+    """Return the same, of pieces that others read and work on."""
+    for parts in map_chunks(partial(_localize_piece, source=source, work=work), pieces_of(source)):
+        yield from parts
+
+
+def _localize_piece(
+    piece: Piece, *, source: FrameSource, work: Callable[..., _Part]
+) -> list[_Part]:
+    """Find and fit the molecules of a piece of a recording."""
+    chunks = chunks_around(source, piece, _chunk_frames(source), reach=REACH)
+    return [
+        work(*item)
+        for item in with_surroundings(with_copy_ages(chunks, source.facts), reach=REACH)
+        if piece.begin <= item[0].frame[0] < piece.stop
+    ]
+
+
+def _chunk_frames(source: FrameSource) -> int:
+    """Return how many frames are searched at a time."""
+    roi = source.facts.roi
+    return int(np.clip(_CHUNK_PX // (roi.width_px * roi.height_px), 1, 512))
 
 
 def _localize_chunk(

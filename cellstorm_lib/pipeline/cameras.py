@@ -202,7 +202,8 @@ class CameraShelf:
             )
         known = sorted({*CAMERA_PRESETS, *self.names()})
         raise CalibrationError(
-            f"there is no camera {name!r}; known are {known}, or put a CAL.json into {self.folder}"
+            f"there is no camera {name!r}; known are {', '.join(known)}; leave the camera out to "
+            f"have it estimated, or put a CAL.json into {self.folder}"
         )
 
     def camera_or_file(self, name: str) -> CameraCalibration:

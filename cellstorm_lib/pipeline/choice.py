@@ -42,9 +42,11 @@ class RecordingChoice:
 
     def __post_init__(self) -> None:
         if self.pixel_size_nm is not None and not 1.0 <= self.pixel_size_nm <= 10_000.0:
+            in_um = 0.0 < self.pixel_size_nm < 1.0
+            hint = f"; {self.pixel_size_nm:g} um are {1000 * self.pixel_size_nm:g} nm"
             raise SettingsError(
-                "pixel_size_nm is the object-side size of a camera pixel, between 1 and 10000 nm, "
-                f"got {self.pixel_size_nm:g}"
+                "pixel_size_nm is the size of a camera pixel in the sample, between 1 and 10000 "
+                f"nm, got {self.pixel_size_nm:g}{hint if in_um else ''}"
             )
 
 
@@ -117,7 +119,7 @@ def _camera_of(
     note = (
         "No camera was given: offset and gain are estimated from the recording itself (the gain is "
         f"between {low:.2g} and {high:.2g} e-/grey value), so photon numbers and uncertainties "
-        "carry their error. Calibrate the camera to be sure of them."
+        "carry their error. Calibrate the camera (cellstorm calibrate) to be sure of them."
     )
     return estimated, (note,)
 

@@ -17,6 +17,7 @@ from cellstorm_lib.files import digest_of
 from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.domain import domain_remarks
+from cellstorm_lib.pipeline.lineage import STEPS
 from cellstorm_lib.pipeline.pieces import PIECE_PX, Pieces, kept_pieces
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.steps import Progress
@@ -123,7 +124,8 @@ class _Work:
     def key(self) -> str:
         """Digest of everything that decides what is in the stack."""
         denoiser, frames = self.network.denoiser, self.source.frame_range
-        inputs = {**self._details(), "program": __version__, "gate": denoiser.gate}
+        code = f"{__version__} {STEPS['denoised_stack'].code}"
+        inputs = {**self._details(), "program": code, "gate": denoiser.gate}
         return digest_of({**inputs, "frames": [frames.start, frames.stop]})
 
     def write_at_once(self, out: Path, pixel_size_nm: float | None) -> list[float | None]:

@@ -175,6 +175,11 @@ def identity_of(value: str) -> str:
     return value.rpartition("#")[2]
 
 
+def _is_deliberate(name: str, value: str) -> bool:
+    """Return whether an input was chosen for one run only: settings are, a film's name is not."""
+    return name.startswith("settings.") and value.rpartition("#")[0].strip() == LAUNCHPAD
+
+
 def label_of(value: str) -> str:
     """Return an input's value as people read it, its identity cut short."""
     label, _, identity = value.rpartition("#")
@@ -242,7 +247,7 @@ def standing_of(result: str, record: Record | None, now: Record) -> Standing:
         return Standing(
             state="stale",
             reason="; ".join(_change(name, known[name], current[name]) for name in changed),
-            is_deliberate=all(LAUNCHPAD in known[name] for name in changed),
+            is_deliberate=all(_is_deliberate(name, known[name]) for name in changed),
         )
     missing = [name for name in names if name not in known]
     if missing:

@@ -113,8 +113,9 @@ def needed_note(path: Path) -> Note:
     found = note_in(path) or _origin_of(path)
     if found is None:
         raise TableError(
-            f"{path} does not say what it was made from; results of cellstorm with the endings "
-            f"{', '.join(READ)} do, unless an older version made them"
+            f"{path} does not say what it was made from; what `cellstorm process`, `cellstorm "
+            f"demo` and the Dagster page write with the endings {', '.join(READ)} does, unless "
+            "an older version wrote it; tables and images of single steps do not"
         )
     return found
 

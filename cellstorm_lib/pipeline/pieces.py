@@ -1,6 +1,7 @@
 """A long stack made piece by piece, so that a killed process loses one piece and not all."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -132,7 +133,7 @@ def _held(folder: Path) -> Iterator[bool]:
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
+            is_there = os.path.samestat(os.fstat(stream.fileno()), (folder / "lock").stat())
+        except OSError:  # held, or removed by who held it until now
+            is_there = False
+        yield is_there

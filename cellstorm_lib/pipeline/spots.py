@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.chunks import MapChunks
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.localize.film_columns import with_columns_of_film
@@ -16,8 +17,6 @@ from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.read import open_recording
 
-_READ_FRAMES = 64
-
 
 def find_spots(
     source: FrameSource,
@@ -26,6 +25,7 @@ def find_spots(
     settings: PipelineSettings,
     *,
     progress: Progress | None = None,
+    map_chunks: MapChunks | None = None,
 ) -> tuple[Localizations, LocalizeReport]:
     """Localize a recording and note in the table where it comes from."""
     spots, report = localize(
@@ -34,6 +34,7 @@ def find_spots(
         pixel_size_nm=pixel_size_nm,
         settings=settings.localize,
         progress=progress,
+        map_chunks=map_chunks,
     )
     origin = {
         "source": source.facts.name,
@@ -54,6 +55,7 @@ def find_denoised_spots(
     settings: PipelineSettings,
     *,
     progress: Progress | None = None,
+    map_chunks: MapChunks | None = None,
 ) -> tuple[Localizations, LocalizeReport]:
     """Localize a denoised stack; what the film knows of its spots is added to the table.
 
@@ -71,6 +73,8 @@ def find_denoised_spots(
         As for the raw branch.
     progress : callable, optional
         Called with frames done and frames in all.
+    map_chunks : MapChunks, optional
+        Where pieces of the stack are worked on, as for `localize`.
 
     Raises
     ------
@@ -81,7 +85,9 @@ def find_denoised_spots(
     calibration, _ = calibration_for(source, None)
     # a network does not keep the widths that tell z
     settings = replace(settings, localize=replace(settings.localize, z_calibration=None))
-    spots, report = find_spots(source, calibration, pixel_size_nm, settings, progress=progress)
+    spots, report = find_spots(
+        source, calibration, pixel_size_nm, settings, progress=progress, map_chunks=map_chunks
+    )
     _refuse_missing(source)
     field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)
     described = with_columns_of_film(replace(spots, field=field), film)
@@ -110,20 +116,6 @@ def opened_stack(stack: Path, told: DenoiseReport) -> FrameSource:
             f"{stack} is damaged or another than its report tells of; denoise the recording again"
         )
     return source
-
-
-def refuse_damaged_stack(stack: Path, told: DenoiseReport) -> None:
-    """Read a denoised stack to its end.
-
-    Raises
-    ------
-    RecordingError
-        When anything of it is missing or damaged.
-    """
-    source = opened_stack(stack, told)
-    for _ in source.chunks(_READ_FRAMES):
-        pass
-    _refuse_missing(source)
 
 
 def _refuse_missing(source: FrameSource) -> None:

@@ -267,6 +267,15 @@ def _why_none(measured: Curves, localizations: Localizations, settings: FrcSetti
     return ""
 
 
+def _counted(localizations: Localizations, units: Units) -> str:
+    """Return what there is to be dealt into halves, and what that is worth when it is less."""
+    count = len(localizations)
+    told = f"{count} localizations"
+    if count != round(units.effective_count):
+        told += f" in {units.names}, which count for {units.effective_count:.0f} equal ones,"
+    return told
+
+
 def _too_few(localizations: Localizations, units: Units, settings: FrcSettings) -> FrcReport:
     """Return the report of a table too small to be split."""
     nothing = np.zeros(0)
@@ -274,8 +283,8 @@ def _too_few(localizations: Localizations, units: Units, settings: FrcSettings) 
         resolution_nm=None,
         low_nm=None,
         high_nm=None,
-        reason=f"no resolution: {len(localizations)} localizations in {units.names}, which count "
-        f"for {units.effective_count:.0f} equal ones, are too few; at least {MIN_UNITS} are needed",
+        reason=f"no resolution: {_counted(localizations, units)} are too few; "
+        f"at least {MIN_UNITS} {'' if units.is_random else 'in each half '}are needed",
         render_pixel_nm=settings.render_pixel_nm or field_side_nm(localizations) / FIRST_CANVAS_PX,
         repeats=0,
         repeats_crossed=0,

@@ -27,6 +27,14 @@ FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
     "log10": np.log10,
     "exp": np.exp,
 }
+#: Columns by the names that ThunderSTORM, Picasso and others give them.
+_CALLED_HERE = {
+    "intensity": "photons", "bg": "background_photons", "offset": "background_photons",
+    "uncertainty": "uncertainty_nm", "uncertainty_xy": "uncertainty_nm",
+    "lpx": "uncertainty_x_nm", "lpy": "uncertainty_y_nm",
+    "sigma": "sigma_nm", "sx": "sigma_x_nm", "sy": "sigma_y_nm",
+    "x": "x_nm", "y": "y_nm", "z": "z_nm",
+}  # fmt: skip
 _WORDS = {"&": "and", "|": "or", "~": "not"}
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
@@ -139,7 +147,9 @@ def _column(tree: ast.Name, table: Localizations) -> Any:
     """Return a column: truths as they are, numbers as float64."""
     if tree.id not in table:
         names = ", ".join(sorted(map(str, table.data.columns)))
-        raise TableError(f"the table has no column {tree.id!r}; it has {names}")
+        here = _CALLED_HERE.get(tree.id.lower(), "")
+        hint = f"; what others call {tree.id} is {here}" if here in table else ""
+        raise TableError(f"the table has no column {tree.id!r}{hint}; it has {names}")
     values = table.column(tree.id)
     if values.dtype.kind not in "biuf":
         raise TableError(f"the column {tree.id!r} holds no numbers and cannot be compared")

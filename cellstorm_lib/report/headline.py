@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cellstorm_lib.pipeline.few_spots import why_few_spots
 from cellstorm_lib.pipeline.result import BranchResult, CheckOutcome, RecordingResult
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.report.rows import Row, interval_text, number_text, rounded_text, words
@@ -44,7 +45,12 @@ def headline_of(result: RecordingResult) -> Headline:
     return Headline(
         sentence=which + _sentence(branch, frame_count(result)),
         figures=figures,
-        cautions=(*result.notes, *_loss_cautions(result), *_failed(branch.checks)),
+        cautions=(
+            *filter(None, [why_few_spots(result)]),
+            *result.notes,
+            *_loss_cautions(result),
+            *_failed(branch.checks),
+        ),
     )
 
 

@@ -75,9 +75,10 @@ class _Pen:
         right, bottom = left + length_px - 1, top + thickness - 1
         self.draw.rectangle([left - 1, top - 1, right + 1, bottom + 1], fill=self.edge_level)
         self.draw.rectangle([left, top, right, bottom], fill=255)
-        self._write(
-            length_text(length_nm), (left + length_px / 2, top - self.font.size * 0.4), "ms"
-        )
+        words = length_text(length_nm)
+        rightmost = width - (margin + self.font.getlength(words)) / 2  # of a bar shorter than that
+        middle = min(left + length_px / 2, rightmost)
+        self._write(words, (middle, top - self.font.size * 0.4), "ms")
 
     def draw_region(self, region: Region, number: int) -> None:
         """Outline a region and write its number inside its upper left corner."""

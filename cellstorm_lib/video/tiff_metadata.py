@@ -53,8 +53,9 @@ def ome_text(
     """
     physical = ""
     if pixel_size_nm is not None:
+        size_um = pixel_size_nm / 1e3  # in µm, for some readers pass over the unit
         for axis in "XY":
-            physical += f' PhysicalSize{axis}="{pixel_size_nm!r}" PhysicalSize{axis}Unit="nm"'
+            physical += f' PhysicalSize{axis}="{size_um!r}" PhysicalSize{axis}Unit="µm"'
     if frame_rate_hz is not None:
         physical += f' TimeIncrement="{1 / frame_rate_hz!r}" TimeIncrementUnit="s"'
     description = html.escape(json.dumps({_OWN_KEY: dict(own)}, sort_keys=True))
@@ -145,7 +146,7 @@ def _quantity(value: Any, unit: str, units: Mapping[str, float]) -> float | None
     """Return a positive quantity in the common unit; None when it is not one."""
     name = unit.replace("\\u00B5", "µ").replace("\u03bc", "µ").strip().lower()
     try:
-        quantity = float(value) * units[name]
+        quantity = float(f"{float(value) * units[name]:.15g}")  # 97.5 nm stay 97.5 as µm
     except (TypeError, ValueError, KeyError):
         return None
     return quantity if 0 < quantity < float("inf") else None

@@ -220,7 +220,8 @@ def _refuse_other_than_grey(path: Path, series: tifffile.TiffPageSeries) -> None
     if photometric not in _GREY or colours > 1 or not {"Y", "X"} <= sizes.keys():
         raise RecordingError(
             f"{path.name} holds frames with {colours} channels ({photometric.name}, axes "
-            f"{''.join(sizes)}), but grey frames are expected; save one channel as a grey stack"
+            f"{''.join(sizes)}), but grey frames are expected; save one channel as a grey "
+            "stack (in Fiji: Image > Color > Split Channels)"
         )
     if series.dtype not in (np.uint8, np.uint16, np.int16):
         raise RecordingError(

@@ -120,7 +120,8 @@ def _video_stream(path: Path, opened: InputContainer) -> VideoStream:
     if codec not in _CODECS:
         raise RecordingError(
             f"{path.name} holds {codec} video, but H.264 or HEVC is expected; choose one of them "
-            "in the camera app, or convert the file to H.264 without loss"
+            "in the camera app, or convert the file to H.264 without loss, as: "
+            f"ffmpeg -i {path.name} -an -c:v libx264 -qp 0 {path.stem}-h264.mp4"
         )
     return stream
 

@@ -67,7 +67,7 @@ def test_other_programs_open_the_stack(stack: Path) -> None:
         assert tif.series[0].axes == "TYX"
         assert tif.series[0].dtype == np.uint16
         assert tif.pages.first.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
-        assert 'PhysicalSizeX="97.5" PhysicalSizeXUnit="nm"' in str(tif.ome_metadata)
+        assert 'PhysicalSizeX="0.0975" PhysicalSizeXUnit="µm"' in str(tif.ome_metadata)
         assert tif.asarray().max() > 0
 
 

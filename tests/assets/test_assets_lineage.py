@@ -18,10 +18,15 @@ from cellstorm_assets.definitions import defs
 from cellstorm_assets.lineage import Present, lineages, recording_lineage, result_file
 from cellstorm_assets.lineage_checks import UP_TO_DATE_KEYS, tell_page
 from cellstorm_assets.project import find_project
+from cellstorm_assets.recordings import source_of
+from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.schedules import stale_requests
+from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.pipeline.lineage import LAUNCHPAD, STEPS
-from cellstorm_lib.pipeline.lineage_files import note_in
+from cellstorm_lib.pipeline.lineage_files import Note, note_in
+from cellstorm_lib.pipeline.result import RecordingEntry
+from cellstorm_lib.pipeline.store import read_records, write_records
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import read_localizations, write_localizations
 
@@ -116,7 +121,7 @@ def changes(
         "champion": (lab.champion(folder), BY_MODEL, "the champion changed from champion shipped"),
         "code": (
             lab.code("raw/spots"), RAW | {"verdict", REPORT},
-            "the program makes raw/spots in another way (version 1, now new)",
+            f"makes raw/spots in another way (version {STEPS['raw/spots'].code}, now new)",
         ),
     }  # fmt: skip
 
@@ -266,6 +271,31 @@ def test_the_result_of_another_recording_says_nothing_of_this_one(
     assert {it.state for it in other.standings.values()} == {"unknown"}
     standings = recording_lineage(present, lab.key).standings
     assert {name for name, it in standings.items() if it.state == "unknown"} == {"denoised/drift"}
+
+
+def test_another_film_under_the_same_name_is_not_read_as_the_first(lab: LineageLab) -> None:
+    (entry,) = read_records(RecordingEntry, result_file(lab.project, "recording", lab.key))
+    resource, kept = ProjectResource(home=str(lab.project.home)), lab.movie.read_bytes()
+    assert source_of(entry, resource).facts.digest == entry.facts.digest
+    lab.movie.write_bytes(kept + b" ")
+    try:
+        with pytest.raises(RecordingError, match=r"movie.mp4 was replaced by another film .* put"):
+            source_of(entry, resource)
+    finally:
+        lab.movie.write_bytes(kept)
+
+
+def test_what_a_stranger_wrote_into_a_file_steers_no_terminal(
+    lab: LineageLab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.parquet"
+    note = Note(result="raw/spots", recording="a\x1b[2Jb.mp4", made_from={"film": "\x07 #1"})
+    write_records([], table, lineage=note.plain())
+    with pytest.raises(SystemExit):
+        main(["lineage", str(table)])
+    told = capsys.readouterr().out
+    assert "a\\x1b[2Jb.mp4" in told
+    assert told.replace("\n", "").isprintable()
 
 
 def asked(name: object, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

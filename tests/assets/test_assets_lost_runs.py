@@ -23,8 +23,11 @@ from cellstorm_assets.launcher import MindedRunLauncher, is_alive
 from cellstorm_assets.lost_runs import MOST_RUNS, again, lost_runs
 from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.pipeline.result import DenoiseReport
-from cellstorm_lib.pipeline.store import write_records
+from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.pipeline.spots import find_denoised_spots
+from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.tiff import write_stack
 
 INSTANCE = Path(launcher.__file__).with_name("instance.yaml")
@@ -38,16 +41,23 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
         yield Folder(tmp_path / "lab", instance)
 
 
-def fail(folder: Folder, key: str = KEY, *, step_by: str | None = None) -> dg.RunRecord:
+def fail(
+    folder: Folder,
+    key: str = KEY,
+    *,
+    step_by: str | None = None,
+    saying: str = "so",
+    step: str = "denoised__spots",
+) -> dg.RunRecord:
     """Let a run of a recording fail, by an error in a step or without one."""
     run = folder.run_of(key, WAITING)
     if step_by is not None:
         event = dg.DagsterEvent(
             event_type_value=dg.DagsterEventType.STEP_FAILURE.value,
             job_name=run.job_name,
-            step_key="step",
+            step_key=step,
             event_specific_data=StepFailureData(
-                error=SerializableErrorInfo("so", [], step_by), user_failure_data=None
+                error=SerializableErrorInfo(saying, [], step_by), user_failure_data=None
             ),
         )
         folder.instance.report_dagster_event(event, run.run_id)
@@ -104,6 +114,14 @@ def test_what_ends_every_worker_is_given_up(folder: Folder) -> None:
     assert isinstance(asked(folder, fail(folder, "other-01234567")), dg.RunRequest)
 
 
+def test_runs_before_a_success_are_forgiven(folder: Folder) -> None:
+    for _ in range(MOST_RUNS):
+        fail(folder)
+    folder.run_of(KEY, WAITING)
+    folder.end(KEY, is_success=True)
+    assert isinstance(asked(folder, fail(folder)), dg.RunRequest)
+
+
 def test_the_sensor_asks_once_for_each_lost_run(folder: Folder) -> None:
     first, second = fail(folder), fail(folder, "other-01234567")
     bad = fail(folder, "bad-01234567", step_by="Failure")
@@ -136,8 +154,9 @@ def test_a_stack_that_a_power_cut_damaged_is_made_anew(folder: Folder, harm: str
         frames=12, model="m", model_digest="d", engine="e", remarks=(), active_share=0.5,
         frames_per_second=0.0,
     )  # fmt: skip
-    write_records([report], stack.with_name(f"{KEY}.parquet"))
     content = stack.read_bytes()
+    film = stack.with_name("film.ome.tif")
+    film.write_bytes(content)
     half = len(content) // 2
     if harm == "gone":
         stack.unlink()
@@ -145,8 +164,15 @@ def test_a_stack_that_a_power_cut_damaged_is_made_anew(folder: Folder, harm: str
         stack.write_bytes(content[:half])
     elif harm == "zeros":
         stack.write_bytes(content[:half] + bytes(len(content) - half))
-    request = asked(folder, fail(folder, step_by="Failure"))
+    told = "another fault"
+    if harm != "none":
+        with pytest.raises(RecordingError) as raised:
+            find_denoised_spots(open_recording(film), stack, report, 100.0, PipelineSettings())
+        told = str(raised.value)
+    request = asked(folder, fail(folder, step_by="Failure", saying=told))
     assert isinstance(request, dg.RunRequest) == (harm != "none")
+    written = fail(folder, step_by="Failure", saying=told, step="denoised_stack")
+    assert asked(folder, written) is None
 
 
 def minder_of(folder: Folder) -> MindedRunLauncher:

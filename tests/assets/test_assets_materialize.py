@@ -232,7 +232,25 @@ def test_recordings_are_compared_on_one_page(lab: Lab, run: dg.ExecuteInProcessR
     compared = job.execute_in_process(instance=lab.instance)
     assert compared.success
     page = (lab.project.assets_folder / "recording_comparison.html").read_text(encoding="utf-8")
+    assert "movie.mp4, denoised" in page
+    assert "not calibrated" in page
+    assert page.count("<img") == 5 * page.count("<article>")
+
+
+def test_a_recording_whose_denoised_branch_failed_is_compared_all_the_same(
+    lab: Lab, run: dg.ExecuteInProcessResult
+) -> None:
+    for image in (lab.project.assets_folder / "denoised" / "super_resolution").glob("*.tif"):
+        image.rename(image.with_suffix(".away"))
+    try:
+        job = build_defs().resolve_job_def("compare_recordings")
+        assert job.execute_in_process(instance=lab.instance).success
+    finally:
+        for away in (lab.project.assets_folder / "denoised" / "super_resolution").glob("*.away"):
+            away.rename(away.with_suffix(".tif"))
+    page = (lab.project.assets_folder / "recording_comparison.html").read_text(encoding="utf-8")
     assert "movie.mp4" in page
+    assert "There is no denoised image: its denoised branch is not made, or failed" in page
 
 
 def test_a_single_recording_is_compared_too(lab: Lab, run: dg.ExecuteInProcessResult) -> None:

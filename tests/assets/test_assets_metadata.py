@@ -3,10 +3,11 @@
 import html
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from cellstorm_assets.markdown import quoted
 from cellstorm_assets.metadata import bullets, picture
 
 
@@ -37,3 +38,13 @@ def test_the_title_of_a_picture_ends_where_it_ends() -> None:
     page = MarkdownIt("commonmark").render(str(picture(b"x", "a](http://b) ![c").value))
     assert page.count("<img") == 1
     assert "http://b" not in re.sub(r'alt="[^"]*"', "", page)
+
+
+@given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1))
+@example("`")
+@example("``a` <b>x</b> [c](http://d)")
+def test_a_quoted_name_is_shown_letter_by_letter(name: str) -> None:
+    page = MarkdownIt("commonmark").render(f"of {quoted(name)}.")
+    assert set(re.findall(r"<(\w+)", page)) == {"p", "code"}
+    (told,) = re.findall("<code>(.*)</code>", page, re.DOTALL)
+    assert html.unescape(told) == " ".join(name.split())

@@ -7,12 +7,13 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from tiny_training import TINY, Scorer, TrainedProject, tiny_pairs, tiny_recipe
 
 from cellstorm_assets import registry
 from cellstorm_assets.champion import hold_championship, score_versions
 from cellstorm_assets.definitions import build_defs
-from cellstorm_assets.models import DenoiserForm, reason_of
+from cellstorm_assets.models import DenoiserForm, _summaries, reason_of
 from cellstorm_assets.project import Project
 from cellstorm_assets.registry import DECISION, MODEL, crown, registered_versions
 from cellstorm_assets.tracking import Tracking
@@ -119,6 +120,9 @@ def test_a_champion_stays_when_nobody_is_better(
     (one, _) = registered_versions(trained.project)
     assert one.tags[DECISION].startswith("refused: F1 -0.2000")
     assert "clearly worse on D" in reason_of(again)
+    about = Tracking.of(trained.project).client().get_registered_model(MODEL).description
+    told = MarkdownIt("commonmark").render(about)
+    assert f"still</strong> <code>{MODEL}/2</code>; of the others, <code>{MODEL}/1</code>" in told
 
 
 def test_without_any_champion_the_raw_films_are_to_be_beaten(
@@ -289,3 +293,14 @@ def test_a_wrong_recipe_fails_the_step_with_one_sentence(trained: TrainedProject
     data = failure.step_failure_data.user_failure_data
     assert data is not None
     assert str(data.description).startswith("there is no recipe 'best'")
+
+
+def test_a_network_that_finds_nothing_has_its_row_all_the_same(
+    trained: TrainedProject, scorer: Scorer
+) -> None:
+    table, _ = score_versions(trained.project, "tiny")
+    table.loc[table["name"] == f"{MODEL}/1", ["rmse_nm", "bias_x_px", "bias_y_px"]] = np.nan
+    records = _summaries(table)
+    assert len({frozenset(record.data) for record in records}) == 1
+    assert next(r.data for r in records if r.data["name"] == f"{MODEL}/1")["rmse_nm"] == "none"
+    dg.MetadataValue.table(records)  # Dagster refuses rows that are not alike

@@ -1,11 +1,14 @@
 """A model is found by what a person calls it: champion, version, run or file."""
 
+import html
+import re
 import shutil
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from tiny_training import TrainedProject
 
 from cellstorm_assets import registry
@@ -20,6 +23,8 @@ from cellstorm_assets.registry import (
     registered_versions,
 )
 from cellstorm_assets.tracking import Tracking
+from cellstorm_assets.training import described
+from cellstorm_assets.training_plan import run_name
 from cellstorm_lib.errors import CheckpointError
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.gan.checkpoint import read_checkpoint
@@ -120,6 +125,30 @@ def test_a_version_says_what_it_is_made_of_and_meant_for(trained: TrainedProject
         assert entry.tags["f1"] == f1
         assert "e-/grey value" in entry.tags["camera"]
         assert "bit/px" in entry.tags["codec"]
+
+
+def test_the_page_of_the_model_says_which_is_the_champion_and_why(trained: TrainedProject) -> None:
+    client = Tracking.of(trained.project).client()
+    about = client.get_registered_model(MODEL).description
+    assert "None is yet" in about
+    crown(trained.project, 2, "its F1 is 0.8, <b>0.2</b> above that of raw")
+    about = client.get_registered_model(MODEL).description
+    page = MarkdownIt("commonmark").render(about)
+    assert "It is version 2</strong>: <code>its F1 is 0.8, &lt;b&gt;0.2&lt;/b&gt;" in page
+    assert "None is yet" not in about
+    crown(trained.project, 1, "for a test")
+    assert "version 2" not in client.get_registered_model(MODEL).description
+
+
+def test_notes_show_names_of_recipes_and_datasets_as_they_are_written(
+    trained: TrainedProject,
+) -> None:
+    checkpoint = read_checkpoint(checkpoint_path("1", trained.project).path)
+    name = "<script>x</script> [a](http://b) _one_ *two*"
+    page = MarkdownIt("commonmark").render(described(checkpoint, name))
+    assert set(re.findall(r"<(\w+)", page)) == {"p", "code"}
+    assert name in html.unescape(page)
+    assert run_name(checkpoint.recipe) in html.unescape(page)
 
 
 @pytest.mark.parametrize("shape", [(48, 48), (37, 101)])

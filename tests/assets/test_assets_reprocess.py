@@ -9,8 +9,10 @@ import dagster as dg
 import numpy as np
 import pytest
 from dagster._core.execution.plan.objects import StepFailureData, StepRetryData
+from dagster._core.storage.tags import PRIORITY_TAG
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import SerializableErrorInfo
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from cellstorm_assets.automation import PARTITION_TAG
 from cellstorm_assets.lineage import result_file
@@ -169,6 +171,29 @@ def test_a_failure_that_may_have_passed_is_asked_for_again_a_few_times(
     assert store.tick() == []
 
 
+def test_what_a_run_for_good_failed_half_way_through_is_not_asked_for_again(store: Store) -> None:
+    key = store.add("cell.mp4")
+    assert store.tick() == [key]
+    store.end(key, FAILURE, events=("STEP_FAILURE",))
+    result_file(store.project, "recording_report", key).unlink()  # as if it were fresh
+    assert store.tick() == []
+
+
+def test_inputs_that_come_back_are_asked_for_again(store: Store) -> None:
+    key = store.add("cell.mp4")
+    for threshold in (300, 400, 300):
+        store.project.settings_file.write_text(f"keep: photons > {threshold}\n")
+        assert store.tick() == [key], threshold
+        store.end(key, SUCCESS)
+        assert store.tick() == []
+
+
+def test_new_recordings_go_before_stale_ones(store: Store) -> None:
+    key = store.add("cell.mp4")
+    store.tick()
+    assert int(store.runs(key)[0].tags[PRIORITY_TAG]) < 0  # of those without one it is 0
+
+
 def test_a_recording_whose_film_is_gone_is_left_alone(store: Store) -> None:
     here, gone = store.add("here.mp4"), store.add("gone.mp4")
     assert store.tick(there={here}) == [here]
@@ -194,7 +219,7 @@ def test_which_films_are_there_is_known_from_the_sensor() -> None:
     assert keys_there(instance("new_cameras")) is None
 
 
-def test_a_thousand_recordings_are_looked_at_without_reading_their_films(
+def test_recordings_are_looked_at_without_reading_their_films(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = [store.add(f"cell {number}.mp4") for number in range(3)]
@@ -207,6 +232,21 @@ def test_a_thousand_recordings_are_looked_at_without_reading_their_films(
     monkeypatch.setattr("cellstorm_assets.lineage.digest_of_file", refuse)
     monkeypatch.setattr("cellstorm_assets.project.digest_of_file", refuse)
     assert sorted(store.tick()) == sorted(keys)
+
+
+def test_two_runs_of_one_recording_never_go_at_a_time(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = (
+        create_run_for_test(store.instance, tags={PARTITION_TAG: key}) for key in ("one", "two")
+    )
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "lab"))
+    with dg.DagsterInstance.get() as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    counter = TagConcurrencyLimitsCounter(queue.tag_concurrency_limits, [first])
+    assert counter.is_blocked(create_run_for_test(store.instance, tags={PARTITION_TAG: "one"}))
+    assert not counter.is_blocked(other)
 
 
 def test_the_schedule_of_the_daemon_asks_the_same(

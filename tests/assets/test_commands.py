@@ -115,7 +115,8 @@ def test_localize_says_when_the_camera_is_estimated(run, film, tmp_path: Path) -
         (["--pixel-size-nm", 0], "between 1 and 10000 nm, got 0"),
         (["--pixel-size-nm", -5], "between 1 and 10000 nm, got -5"),
         ([], "give --pixel-size-nm"),
-        (["--pixel-size-nm", "x"], "not a valid float"),
+        (["--pixel-size-nm", 0.09], "got 0.09; 0.09 um are 90 nm"),
+        (["--pixel-size-nm", "80nm"], "'80nm' is not a number; give it without its unit"),
         (["--pixel-size-nm", 100, "--frames", "3"], "written START:STOP"),
         (["--pixel-size-nm", 100, "--roi", "big"], "WxH"),
         (["--pixel-size-nm", 100, "--offset-adu", 4], "belong together"),
@@ -298,6 +299,55 @@ def test_add_copies_into_the_watched_folder(run, film: SimulatedRecording, tmp_p
     ran = run("add", film.movie)
     assert ran.code == 2
     assert "--pixel-size-nm" in ran.err
+
+
+def test_what_is_missing_is_named_with_what_belongs_there(run) -> None:
+    assert (
+        "Missing option '--out': Table to write, as spots.parquet" in run("localize", "a.tif").err
+    )
+    assert "Missing argument 'FILE': a video or a stack of frames (see" in run("process").err
+    assert "Missing argument 'TABLE': a table of localizations" in run("frc").err
+
+
+def test_a_table_without_uncertainties_is_drawn_in_another_way(run, tmp_path: Path) -> None:
+    table, picture = tmp_path / "t.csv", tmp_path / "t.png"
+    table.write_text('"frame","x [nm]","y [nm]"\n' + "1,500,700\n1,900,300\n")
+    ran = run("render", table, "--out", picture)
+    assert ran.code == 0, ran.err
+    assert "drawn as ash" in ran.out
+    assert picture.is_file()
+    assert run("render", table, "--out", picture, "--method", "gaussian").code == 2
+
+
+def test_a_table_of_a_cut_stack_is_told_to_be_shifted(run, tmp_path: Path) -> None:
+    head = '"frame","x [nm]","y [nm]","intensity [photon]"\n'
+    (tmp_path / "cut.csv").write_text(head + "1,500,700,300\n")
+    (tmp_path / "truth.csv").write_text(head + "20,500,700,300\n")
+    arguments = ("evaluate", tmp_path / "cut.csv", "--truth", tmp_path / "truth.csv", "--json")
+    ran = run(*arguments)
+    assert "--shift-frames 19" in ran.err
+    assert ran.figures["matched"] == 0
+    ran = run(*arguments, "--shift-frames", 19)
+    assert ran.figures["matched"] == 1
+    assert "nothing matches" not in ran.err
+
+
+def test_a_simulated_film_is_followed_by_the_command_that_processes_it(run, tmp_path: Path) -> None:
+    scene = tmp_path / "scene.yaml"
+    scene.write_text(
+        "frame_count: 30\nfield: {width_px: 64, height_px: 64, pixel_size_nm: 90}\n"
+        "structure: null\n"
+    )
+    ran = run("simulate", scene, "--out", tmp_path / "film")
+    told = next(line for line in ran.out.splitlines() if line.startswith("next"))
+    assert "--pixel-size-nm 90 " in told
+    ran = run(*shlex.split(told.removeprefix("next"))[1:], "--no-denoise",
+              "--out", tmp_path / "result")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "found in 30 frames. Play the film" in ran.out
+    assert "check FRC crossed" not in ran.out
+    told = {line.split()[0]: line.split()[1] for line in ran.out.splitlines()}
+    assert all(Path(told[name]).is_file() for name in ("image", "table", "report"))
 
 
 def test_a_folder_that_cannot_be_written_is_named(run, table: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellstorm_lib import files
 from cellstorm_lib.camera import CAMERA_PRESETS
 from cellstorm_lib.errors import ExportError, SettingsError
 from cellstorm_lib.files import (
@@ -111,6 +112,15 @@ def test_leftovers_go_and_what_is_being_written_stays(tmp_path: Path) -> None:
     assert not left.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"a", ".pairs-x2", ".hidden", "b.csv"}
     assert remove_leftovers(tmp_path / "missing") == 0
+
+
+def test_a_name_with_the_number_of_no_process_is_left_alone(tmp_path: Path) -> None:
+    odd = tmp_path / f".table-{files._HOST}-ffffffff-0123abcd.parquet"
+    odd.write_text("of whomever")
+    with written_whole(tmp_path / "table.parquet") as temporary:
+        temporary.write_text("whole")
+    assert remove_leftovers(tmp_path) == 0
+    assert odd.exists()
 
 
 def test_leftovers_of_another_machine_go_after_days(tmp_path: Path) -> None:

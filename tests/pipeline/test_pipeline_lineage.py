@@ -158,6 +158,13 @@ def test_what_the_launchpad_changed_is_stale_as_long_as_it_differs() -> None:
     assert not also.is_deliberate
 
 
+def test_a_film_named_like_a_choice_on_the_launchpad_is_no_such_choice() -> None:
+    made = all_made({**inputs(), "film": f"{LAUNCHPAD} #1"})
+    told = standing_of("raw/spots", made["raw/spots"], {**inputs(), "film": f"{LAUNCHPAD} #2"})
+    assert told.state == "stale"
+    assert not told.is_deliberate
+
+
 def test_a_result_made_from_a_stale_one_is_stale_too() -> None:
     made = all_made(inputs())
     now = {**inputs(), "settings.localize": "#new"}

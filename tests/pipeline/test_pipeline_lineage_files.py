@@ -124,7 +124,7 @@ def test_files_of_others_have_none_and_that_is_said(
     path = tmp_path / f"other{ending}"
     path.write_bytes(content)
     assert note_in(path) is None
-    with pytest.raises(TableError, match="does not say what it was made from; results of"):
+    with pytest.raises(TableError, match="does not say what it was made from; what `cellstorm"):
         needed_note(path)
     assert note_in(tmp_path / "not there.png") is None
 

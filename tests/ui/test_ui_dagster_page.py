@@ -79,7 +79,7 @@ def opened(home: Path) -> Iterator[Opened]:
 
 def test_the_groups_are_on_the_page(opened: Opened) -> None:
     opened.page.goto(f"{opened.address}/asset-groups")
-    groups = ("calibration", "comparisons", "datasets", "models", "recordings")
+    groups = ("calibration", "comparisons", "datasets", "models", "paper", "recordings")
     for group in groups:
         opened.page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
     assert all(opened.page.get_by_text(group, exact=True).first.is_visible() for group in groups)

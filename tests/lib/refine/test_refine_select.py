@@ -114,6 +114,10 @@ def test_a_selection_of_nothing_is_a_table_of_nothing():
 def test_an_unknown_column_is_named_with_those_there_are():
     with pytest.raises(TableError, match="no column 'photon'; it has frame, is_copied, photons,"):
         select(TABLE, "photon > 300")
+    with pytest.raises(
+        TableError, match="no column 'Intensity'; what others call Intensity is photons; it"
+    ):
+        select(TABLE, "Intensity > 300")
 
 
 def test_a_column_of_words_cannot_be_compared():

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cellstorm_lib.report.comparison import ComparisonRow, comparison_page
+from cellstorm_lib.report.comparison import ComparisonRow, DenoisedSide, comparison_page
+from cellstorm_lib.report.picture import Picture
 
 
 def row(branch, name="phone", **changes):
@@ -58,3 +59,34 @@ def test_an_inferred_field_is_noted(branch):
         branch.localizations, field=replace(branch.localizations.field, is_inferred=True)
     )
     assert "inferred from the extent" in comparison_page([row(branch, localizations=table)])
+
+
+def test_widefield_raw_and_denoised_stand_side_by_side(branch, parsed, frc_report):
+    side = DenoisedSide(
+        image=branch.image, frc=frc_report("molecules", 31.0), localization_count=1234
+    )
+    widefield = Picture(
+        values=np.ones((24, 24), np.float32), pixel_nm=100.0, colours="grey", is_sparse=False
+    )
+    rows = [row(branch, widefield=widefield, denoised=side, camera="p9, 100 nm pixels")]
+    page = parsed(comparison_page(rows))
+    assert page.count("img") == 5
+    for text in (
+        "Widefield", "raw, ", "denoised, ", "31 nm", "1,234", "p9, 100 nm pixels",
+        "phone, denoised",
+    ):  # fmt: skip
+        assert text in page.text
+    assert page.text.count("not calibrated") >= 3  # photons, uncertainty, and the sentence below
+    bare = parsed(comparison_page([row(branch)]))
+    assert "not calibrated" not in bare.text
+
+
+def test_a_recording_without_its_denoised_branch_stays_and_says_why(branch, parsed):
+    rows = [row(branch, denoised=DenoisedSide(missing="the network was not there"))]
+    page = parsed(comparison_page(rows, left_out=("<b>other</b> is left out: it failed",)))
+    assert page.count("img") == 2
+    assert "There is no denoised image: the network was not there." in page.text
+    assert "<b>other</b> is left out: it failed" in page.text
+    nothing = DenoisedSide(image=branch.image, localization_count=0)
+    page = parsed(comparison_page([row(branch, denoised=nothing)]))
+    assert "no molecule was found in the denoised frames" in page.text

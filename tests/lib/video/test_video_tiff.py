@@ -56,7 +56,7 @@ def test_stack_is_a_big_ome_tiff_with_deflate_for_other_programs(tmp_path):
         assert (series.axes, series.shape) == ("TYX", STACK.shape)
         np.testing.assert_array_equal(series.asarray(), STACK)
         pixels = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]["Pixels"]
-    assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeXUnit"]) == (100, "nm")
+    assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeXUnit"]) == (0.1, "µm")
     assert (pixels["SizeX"], pixels["SizeY"], pixels["SizeT"]) == (14, 18, 23)
 
 

@@ -1,0 +1,117 @@
+"""A database with 1,000 recordings and 10,000 results: what the pages and a tick take.
+
+`python tests/scale/large_database.py`: on PostgreSQL, where that is installed, started and stopped
+here. Then the database is dumped, dropped, restored and asked once more.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import dagster as dg
+from scale_lab import Cluster, missing_part, postgres_folder
+
+ASSETS = (
+    "recording", "frame_facts", "widefield", "raw/spots", "raw/drift", "raw/localizations",
+    "raw/super_resolution", "raw/frc_report", "raw/quality", "recording_report",
+)  # fmt: skip
+_INSTANCE = """\
+telemetry: { enabled: false }
+storage: { postgres: { postgres_url: { env: DAGSTER_PG_URL } } }
+"""
+
+
+def fill(instance: dg.DagsterInstance, recordings: int) -> list[str]:
+    """Add recordings, each with ten results."""
+    keys = [f"film-{number:04d}-0badc0de" for number in range(recordings)]
+    instance.add_dynamic_partitions("recording", keys)
+    for key in keys:
+        for asset in ASSETS:
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(asset_key=asset.split("/"), partition=key)
+            )
+    return keys
+
+
+def measured(instance: dg.DagsterInstance) -> dict[str, float]:
+    """Return the CPU and wall seconds of what a page asks for, and of a tick."""
+    from cellstorm_assets.automation import new_recordings
+    from cellstorm_assets.lost_runs import lost_runs
+    from cellstorm_assets.resources import ProjectResource
+
+    asset = dg.AssetKey(["raw", "spots"])
+    actions = {
+        "partitions of an asset": lambda: instance.get_materialized_partitions(asset),
+        "its newest 100 results": lambda: instance.fetch_materializations(asset, limit=100),
+        "all assets": lambda: instance.get_asset_records(
+            [dg.AssetKey(name.split("/")) for name in ASSETS]
+        ),
+        "newest 100 runs": lambda: instance.get_run_records(limit=100),
+    }
+    for sensor in (new_recordings, lost_runs):
+        actions[f"tick of {sensor.name}"] = lambda sensor=sensor: sensor(
+            dg.build_sensor_context(instance=instance), project=ProjectResource()
+        )
+    found = {}
+    for name, action in actions.items():
+        began = time.perf_counter()
+        action()
+        found[name] = time.perf_counter() - began
+    return found
+
+
+def dumped_and_restored(cluster: Cluster, folder: Path) -> None:
+    """Dump the database, drop what is in it, and restore it, as the page on operations says."""
+    programs, url = postgres_folder(), os.environ["DAGSTER_PG_URL"]
+    assert programs is not None
+    dump = folder / "dagster.dump"
+    subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", url], check=True)
+    drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+    subprocess.run([programs / "psql", "-q", "-c", drop, url], check=True,
+                   stderr=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        [programs / "pg_restore", "--clean", "--if-exists", "--no-owner", f"--dbname={url}", dump],
+        check=True,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recordings", type=int, default=1000)
+    given = parser.parse_args()
+    if missing := missing_part():
+        print(f"cannot be tried here: {missing}")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        cluster = Cluster(folder=folder / "cluster")
+        home = folder / "home"
+        home.mkdir()
+        (home / "dagster.yaml").write_text(_INSTANCE)
+        os.environ |= {
+            "DAGSTER_PG_URL": cluster.environment["DAGSTER_PG_URL"],
+            "CELLSTORM_HOME": str(home), "DAGSTER_HOME": str(home),
+        }  # fmt: skip
+        try:
+            cluster.start_database()
+            with dg.DagsterInstance.from_config(str(home)) as instance:
+                keys = fill(instance, given.recordings)
+                for what, seconds in measured(instance).items():
+                    print(f"{what}: {seconds:.3f} s", flush=True)
+            dumped_and_restored(cluster, folder)
+            with dg.DagsterInstance.from_config(str(home)) as instance:
+                told = instance.get_materialized_partitions(dg.AssetKey(["raw", "spots"]))
+                assert told == set(keys), "the restored database differs"
+            print("dumped, dropped, restored: the same")
+        finally:
+            cluster.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
