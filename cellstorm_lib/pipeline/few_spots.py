@@ -29,7 +29,7 @@ def why_few_spots(result: RecordingResult) -> str | None:
         return None
     found = f"{count} spot{'' if count == 1 else 's'}" if count else "No molecule"
     frames = len(result.frame_facts) or result.loss.decoded_count
-    if np.ptp(result.widefield) == 0:
+    if result.widefield.size and np.ptp(result.widefield) == 0:
         return (
             f"{found} found: all frames have one and the same grey everywhere. Was the lens "
             "covered, the laser off, or the sensor saturated?"

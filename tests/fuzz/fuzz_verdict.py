@@ -52,6 +52,7 @@ def findings_of(
     path = put(bad_files(seeds, rng), files, rng)
     before = _content(files)
     tempfile.tempdir = str(scratch)
+    peak_before = _peak_bytes()
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -64,13 +65,18 @@ def findings_of(
         found = "changes its input or leaves files beside it"
     if found is None and any(scratch.iterdir()):
         found = "leaves files behind"
-    peak = 1024 * max(
+    peak = _peak_bytes()
+    if found is None and peak > max(MOST_BYTES, peak_before):  # this input, not one before it
+        found = f"takes {peak / 2**30:.1f} GB of memory"
+    return found
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process or a child of it ever held."""
+    return 1024 * max(
         resource.getrusage(who).ru_maxrss
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    if found is None and peak > MOST_BYTES:
-        found = f"takes {peak / 2**30:.1f} GB of memory"
-    return found
 
 
 def _outcome(reader: str, path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """What is said of a recording in which next to nothing was found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,10 @@ def test_a_film_with_molecules_needs_no_such_advice(tmp_path: Path) -> None:
     ]
     sentence, _ = told((100 + rng.poisson(spots)).astype(np.uint16), tmp_path)
     assert sentence is None
+
+
+def test_a_recording_without_a_widefield_image_is_told_the_same(tmp_path: Path) -> None:
+    source = ArraySource(np.full((30, 48, 48), 120, np.uint16))
+    result = process_recording(source, tmp_path, camera=CAMERA, pixel_size_nm=100.0)
+    bare = replace(result, widefield=np.zeros((0, 0), np.float32))
+    assert "found in 30 frames. Play the film" in str(why_few_spots(bare))
