@@ -43,7 +43,7 @@ def reproduce(
     """Make the tables and figures of the cellSTORM paper again, by simulation, on one page.
 
     Table 1 and Fig. 1, 2, 3, 5, 6 and 7, training and inference time, theirs beside ours. Takes
-    about 20 minutes on two cores.
+    about 12 minutes on two cores.
     """
     from cellstorm_assets.denoising import network_of
     from cellstorm_assets.project import find_project

@@ -251,11 +251,10 @@ def photograph_pages(page: Page, project: Project) -> None:
     page.wait_for_timeout(1000)
     take_part(page, "comparison", "header", "article")
     paper = project.assets_folder / "paper_page.html"
-    if paper.exists():  # it takes 20 minutes to make; without it its picture stays as it is
+    if paper.exists():  # it takes 12 minutes to make; without it its picture stays as it is
         page.goto(paper.as_uri())
         page.wait_for_timeout(1000)
-        cell = "section:has(h2:has-text('Fig. 1'))"
-        take_part(page, "paper", cell, cell)
+        take_part(page, "paper", "#low-light", "#low-light .panels")
     page.goto(fidelity_page(project).as_uri())
     page.wait_for_timeout(1000)
     take_part(page, "fidelity", "#noise", "#codec")

@@ -29,6 +29,8 @@ _PHONE_TOOLS = {
     "hevc": "ref=1:rc-lookahead=0:cutree=0:aq-mode=0:psy-rd=0:psy-rdoq=0:rdoq-level=0:weightp=0:"
     "subme=1:me=dia",
 }
+#: Encoders count in thousands of bits a second; with none left they refuse small frames.
+_LEAST_RATE_BIT_PER_S = 1000.0
 #: The same file on every machine, and nothing on the screen.
 _REPRODUCIBLE = {
     "h264": "threads=1",
@@ -235,8 +237,8 @@ def _strength(settings: EncoderSettings, pixels_per_s: float) -> dict[str, str]:
         return {"crf": str(settings.crf)}
     if settings.qp is not None:
         return {"qp": str(settings.qp)}
-    rate = (settings.bits_per_px or 0) * pixels_per_s
-    buffer = str(round(rate * settings.buffer_s))
+    rate = max((settings.bits_per_px or 0) * pixels_per_s, _LEAST_RATE_BIT_PER_S)
+    buffer = str(round(max(rate * settings.buffer_s, _LEAST_RATE_BIT_PER_S)))
     return {"b": str(round(rate)), "maxrate": str(round(rate)), "bufsize": buffer}
 
 

@@ -49,6 +49,14 @@ def test_bit_rate_is_what_was_asked_for(tmp_path, codec, bits_per_px):
     assert not source.facts.details["is_reordered"]
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_small_frames_at_a_low_rate_are_coded_at_the_least_there_is(tmp_path, codec):
+    path = tmp_path / "small.mp4"
+    frames = np.full((8, 64, 64), 20, np.uint8)
+    write_video(path, frames, EncoderSettings(codec=codec, bits_per_px=0.007))
+    assert len(next(iter(open_recording(path).chunks(8))).frames) == 8
+
+
 def test_constant_quality_replaces_the_bit_rate(tmp_path):
     sizes = [
         written(tmp_path / f"{crf}.mp4", NOISE[:20], crf=crf).facts.bits_per_px for crf in (20, 30)
