@@ -28,7 +28,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m 'not slow and not ui' tests/lib tests/test_layers.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_repository.py
 
 format: install
 	$(BIN)/ruff format .
