@@ -256,15 +256,6 @@ def standing_of(result: str, record: Record | None, now: Record) -> Standing:
     return Standing(state="up to date", reason="every input is as it was")
 
 
-def stale_results(records: Mapping[str, Record], now: Record) -> list[str]:
-    """Return the names of results that no longer fit, in the order of the work."""
-    return [
-        name
-        for name in STEPS
-        if name in records and standing_of(name, records[name], now).state == "stale"
-    ]
-
-
 def results_after(names: Iterable[str]) -> list[str]:
     """Return these results and all that are made from them, in the order of the work."""
     found = set(names)

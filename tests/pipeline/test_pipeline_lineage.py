@@ -1,5 +1,6 @@
 """Exactly what follows from a changed input is stale, and nothing else."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.lineage import (
     LAUNCHPAD,
     STEPS,
+    Record,
     calibration_input,
     code_inputs,
     film_digest,
@@ -23,7 +25,6 @@ from cellstorm_lib.pipeline.lineage import (
     record_of,
     results_after,
     settings_inputs,
-    stale_results,
     standing_of,
 )
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -72,6 +73,12 @@ def inputs() -> dict[str, str]:
         **settings_inputs(PipelineSettings()),
         **code_inputs(),
     }
+
+
+def stale_results(records: Mapping[str, Record], now: Record) -> list[str]:
+    return [
+        name for name, record in records.items() if standing_of(name, record, now).state == "stale"
+    ]
 
 
 def all_made(now: dict[str, str]) -> dict[str, dict[str, str]]:
