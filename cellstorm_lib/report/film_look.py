@@ -86,13 +86,13 @@ def look_figure(look: FilmLook) -> Figure:
     figure = Figure(figsize=(2.45 * columns, 5.9), layout="constrained")
     above, below = figure.subplots(2, columns, squeeze=False)
     true = look.branches[0].true
-    _draw_map(above[0], look, f"truth: {len(true.frame):,}", [(true.xy_px, GREEN)])
+    _draw_map(above[0], look, f"truth\n{len(true.frame):,}", [(true.xy_px, GREEN)])
     _draw_part(below[0], look.light_e, [(_here(true, look), _TRUE)])
     for number, branch in enumerate(look.branches, start=1):
         found = branch.found
         right, wrong = found.xy_px[found.is_paired], found.xy_px[~found.is_paired]
-        name = shortened(branch.name, character_count=14)
-        title = f"{name}: {len(right):,} found, {len(wrong):,} false"
+        name = shortened(branch.name, character_count=28)
+        title = f"{name}\n{len(right):,} found, {len(wrong):,} false"
         _draw_map(above[number], look, title, [(right, BLUE), (wrong, ORANGE)])
         _draw_part(below[number], branch.image_e, _marks(branch, look))
     _draw_scale(above[0], look.shape[1], look.pixel_size_nm, INK)

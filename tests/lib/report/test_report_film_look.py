@@ -62,7 +62,7 @@ def test_a_picture_marks_found_false_and_missed_in_the_part_of_the_frame():
     assert false == [[52.0, 44.0]]
     assert missed == [[32.0, 19.0]]
     assert [len(marks) for marks in offsets(network)] == [2, 0, 0]
-    assert figure.axes[1].get_title() == "raw: 1 found, 1 false"
+    assert figure.axes[1].get_title() == "raw\n1 found, 1 false"
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert texts == ["2 µm", "1 µm"]
     with Image.open(io.BytesIO(figure_png(figure, width_px=900))) as image:
