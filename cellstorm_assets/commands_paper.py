@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from cellstorm_assets.command_options import PATH, announced, as_json, tell
-
-_PARTS = ("camera", "cell", "low_light", "letters", "times")
+from cellstorm_lib.paper.settings import PARTS, QUICK, PaperSettings
 
 
 @click.command()
@@ -21,7 +20,7 @@ _PARTS = ("camera", "cell", "low_light", "letters", "times")
     "--part",
     "parts",
     multiple=True,
-    type=click.Choice(_PARTS),
+    type=click.Choice(list(PARTS)),
     help="Make only this part; several: give it several times. Default: all.",
 )
 @click.option(
@@ -49,11 +48,10 @@ def reproduce(
     from cellstorm_assets.project import find_project
     from cellstorm_lib.files import written_whole
     from cellstorm_lib.paper.page import make_part, paper_page
-    from cellstorm_lib.paper.settings import QUICK, PaperSettings
 
     settings = QUICK if quick else PaperSettings()
     network = network_of(find_project(), model)
-    chosen = [part for part in _PARTS if not parts or part in parts]
+    chosen = [part for part in PARTS if not parts or part in parts]
     announce = announced()
     figures = [
         figure
@@ -62,7 +60,7 @@ def reproduce(
     ]
     with written_whole(out) as temporary:
         temporary.write_text(
-            paper_page(figures, missing=[part for part in _PARTS if part not in chosen]),
+            paper_page(figures, missing=[part for part in PARTS if part not in chosen]),
             encoding="utf-8",
         )
     rows = {f"{figure.name}: {row.what}": row for figure in figures for row in figure.rows}

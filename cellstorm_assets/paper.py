@@ -12,18 +12,11 @@ from cellstorm_assets.metadata import said_plainly, shown, table
 from cellstorm_assets.recordings import OWNERS
 from cellstorm_assets.registry import CHAMPION
 from cellstorm_assets.resources import ProjectResource
-from cellstorm_lib.paper.settings import QUICK, PaperSettings
+from cellstorm_lib.paper.settings import PARTS, QUICK, PaperSettings
+from cellstorm_lib.pipeline.steps import silently
 from cellstorm_lib.report.paper import PaperFigure
 
 _GROUP = "paper"
-#: Names of the parts, and what a biologist reads about them.
-_PARTS = {
-    "camera": "Table 1, Fig. 5 and 6: the phone's sensor measured, and its video of the dark.",
-    "cell": "Fig. 1 and 2: one cell seen by the phone and by the emCCD.",
-    "low_light": "Fig. 3: low light, before and after the network.",
-    "letters": "Fig. 7: letters under strong compression, against the truth.",
-    "times": "How long training and denoising take.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +56,7 @@ def _part_asset(name: str, about: str) -> dg.AssetsDefinition:
                 name,
                 QUICK if config.quick else PaperSettings(),
                 network=network_of(project.project(), config.model),
-                announce=lambda _: lambda done, total: None,  # noqa: ARG005
+                announce=silently,
             )
         return dg.MaterializeResult(
             value=PaperPart(figures=figures),
@@ -88,7 +81,7 @@ def _part_asset(name: str, about: str) -> dg.AssetsDefinition:
     return part
 
 
-PAPER_PARTS = [_part_asset(name, about) for name, about in _PARTS.items()]
+PAPER_PARTS = [_part_asset(name, about) for name, about in PARTS.items()]
 
 
 @dg.asset(
@@ -97,7 +90,7 @@ PAPER_PARTS = [_part_asset(name, about) for name, about in _PARTS.items()]
     kinds={"html"},
     code_version="1",
     io_manager_key="page",
-    ins={name: dg.AssetIn(f"paper_{name}") for name in _PARTS},
+    ins={name: dg.AssetIn(f"paper_{name}") for name in PARTS},
 )
 def paper_page(
     project: ProjectResource,

@@ -17,24 +17,16 @@ from numpy.typing import NDArray
 from pidng.core import RAW2DNG, DNGTags, Tag
 from pidng.defs import PhotometricInterpretation
 
+from cellstorm_lib.paper.camera import BRIGHTEST_E, SIDE_PX, blurred_object, paper_sensor
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.simulate.cameras import read_camera
 from cellstorm_lib.simulate.noise import expose, frame_seeds
 from cellstorm_lib.simulate.scene import read_preset
 from cellstorm_lib.simulate.sensor import SensorSettings, draw_pattern, vignetting
 
-SIDE_PX, FRAMES, ISO = 256, 100, 3200
+FRAMES, ISO = 100, 3200
 #: Share of white light behind the filters of the mosaic's first and second row.
 FILTERS = ((0.62, 1.0), (1.0, 0.71))
-BRIGHTEST_E, FLAT_E = 1330.0, 500.0
-FULL_WELL_E = 1100.0
-
-
-def blurred_object() -> NDArray[np.float64]:
-    """Return a smooth picture of all strengths of light, (Y, X), 0 to 1."""
-    y, x = np.mgrid[:SIDE_PX, :SIDE_PX] / SIDE_PX
-    picture = np.sin(8.2 * x + 0.6) + np.cos(5.7 * y + 1.3 + x)
-    return (picture - picture.min()) / np.ptp(picture)
+FLAT_E = 500.0
 
 
 def even_light(sensor: SensorSettings) -> NDArray[np.float64]:
@@ -69,8 +61,7 @@ def write_dng(path: Path, raw: NDArray[np.uint16], *, white_adu: int) -> None:
 
 def write_series(folder: Path) -> None:
     """Write bright, dark, flat and dark-video below a camera's folder."""
-    sensor = read_camera("huawei-p9-raw").camera.sensor
-    sensor = replace(sensor, full_well_e=FULL_WELL_E)
+    sensor = paper_sensor()
     pattern = draw_pattern(sensor, shape=(SIDE_PX, SIDE_PX), rng=np.random.default_rng(9))
     lights = {
         "bright": behind_filters(BRIGHTEST_E * blurred_object()),

@@ -23,10 +23,10 @@ from cellstorm_lib.simulate.sensor import SensorSettings, draw_pattern
 from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.tiff import write_stack
 
-_SIDE_PX = 256
+SIDE_PX = 256
 _SEED = 5
 #: Brighter than the sensor's full well, so that the end of its linear range is in the picture.
-_BRIGHTEST_E, _FULL_WELL_E = 1330.0, 1100.0
+BRIGHTEST_E, _FULL_WELL_E = 1330.0, 1100.0
 #: The paper's numbers, Supplement B.
 _SAID = {
     "offset_adu": ("Offset", "4.074 grey values", "grey values"),
@@ -34,6 +34,18 @@ _SAID = {
     "read_noise_e": ("Read noise", "1.23 e- RMS", "e- RMS"),
     "fixed_pattern_e": ("Fixed pattern", "0.343 e- RMS", "e- RMS"),
 }
+
+
+def paper_sensor() -> SensorSettings:
+    """Return the phone's sensor as the paper measured it, with pixels that can be full."""
+    return replace(read_camera("huawei-p9-raw").camera.sensor, full_well_e=_FULL_WELL_E)
+
+
+def blurred_object() -> npt.NDArray[np.float64]:
+    """Return a smooth picture of all strengths of light, (Y, X), 0 to 1."""
+    y, x = np.mgrid[:SIDE_PX, :SIDE_PX] / SIDE_PX
+    picture = np.sin(8.2 * x + 0.6) + np.cos(5.7 * y + 1.3 + x)
+    return np.asarray((picture - picture.min()) / np.ptp(picture))
 
 
 def measured_camera(folder: Path, *, pictures: int) -> CameraCalibration:
@@ -46,14 +58,11 @@ def measured_camera(folder: Path, *, pictures: int) -> CameraCalibration:
     pictures : int
         In each series.
     """
-    sensor = replace(read_camera("huawei-p9-raw").camera.sensor, full_well_e=_FULL_WELL_E)
-    y, x = np.mgrid[:_SIDE_PX, :_SIDE_PX] / _SIDE_PX
-    blurred = np.sin(8.2 * x + 0.6) + np.cos(5.7 * y + 1.3 + x)
-    light_e = _BRIGHTEST_E * (blurred - blurred.min()) / np.ptp(blurred)
+    light_e = BRIGHTEST_E * blurred_object()
     series = {"bright": light_e, "dark": np.zeros_like(light_e)}
     paths = {name: folder / f"{name}.ome.tif" for name in series}
     for stream, (name, expected_e) in enumerate(series.items()):
-        frames = _pictures(expected_e, sensor, pictures, stream=stream)
+        frames = _pictures(expected_e, paper_sensor(), pictures, stream=stream)
         write_stack(paths[name], [frames], pixel_size_nm=None)
     measured = calibrate_camera([paths["bright"]], [paths["dark"]], name="huawei-p9-raw, simulated")
     return measured.calibration

@@ -1,12 +1,11 @@
 """Fig. 1 and 2: one cell seen by the phone and by the emCCD, widefield and super-resolved."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from cellstorm_lib.camera import read_calibration
 from cellstorm_lib.evaluate.scores import Scores, score
 from cellstorm_lib.paper.settings import FRAME_RATE_HZ, PaperSettings
-from cellstorm_lib.pipeline.film import film_scene
+from cellstorm_lib.pipeline.benchmark_films import BenchmarkFilm, made_film
 from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.pipeline.result import BranchResult, RecordingResult
 from cellstorm_lib.pipeline.steps import Announce
@@ -22,15 +21,13 @@ from cellstorm_lib.report.paper import (
 from cellstorm_lib.report.picture import Picture
 from cellstorm_lib.report.regions import densest_regions
 from cellstorm_lib.report.resolution import frc_curves_figure
-from cellstorm_lib.report.rows import rounded_text
+from cellstorm_lib.report.rows import rounded_text, share_text
 from cellstorm_lib.simulate.background import BackgroundSettings
 from cellstorm_lib.simulate.blinking import BlinkingSettings
 from cellstorm_lib.simulate.cameras import read_camera
 from cellstorm_lib.simulate.filaments import FilamentSettings
 from cellstorm_lib.simulate.gaussian import GaussianSpotSettings
 from cellstorm_lib.simulate.scene import FieldSettings, Scene
-from cellstorm_lib.tables import read_emitters
-from cellstorm_lib.video.read import open_recording
 
 SIDE_UM = 20.48
 _SPOT_SIGMA_NM = 130.0
@@ -69,7 +66,6 @@ class CellView:
     camera: CellCamera
     result: RecordingResult
     scores: Scores
-    megabytes: float
 
     @property
     def branch(self) -> BranchResult:
@@ -123,25 +119,19 @@ def view_cell(
         Told which step begins.
     """
     scene = cell_scene(camera, frame_count=frame_count)
-    progress = announce(f"the cell, filmed by the {camera.name}")
-    film = film_scene(scene, folder, stacks=(), progress=progress)
-    source = open_recording(film.movie)
+    made = made_film(
+        BenchmarkFilm(name=scene.name, about="", scene=scene),
+        folder,
+        least_photons=_LEAST_SHARE * _PHOTONS * scene.camera.sensor.quantum_efficiency,
+        progress=announce(f"the cell, filmed by the {camera.name}"),
+    )
     result = process_recording(
-        source, folder / "processed",
-        camera=read_calibration(folder / "camera.json"),
-        pixel_size_nm=camera.pixel_size_nm, announce=announce,
+        made.source, folder / "processed",
+        camera=made.calibration, pixel_size_nm=camera.pixel_size_nm, announce=announce,
     )  # fmt: skip
-    truth = read_emitters(folder / "truth.parquet")
-    efficiency = scene.camera.sensor.quantum_efficiency
-    is_asked = truth.data["photons"] >= _LEAST_SHARE * _PHOTONS * efficiency
     return CellView(
-        camera=camera,
-        result=result,
-        scores=score(
-            result.branches["raw"].spots, replace(truth, data=truth.data[is_asked])
-        ),
-        megabytes=film.movie.stat().st_size / 1e6,
-    )  # fmt: skip
+        camera=camera, result=result, scores=score(result.branches["raw"].spots, made.truth)
+    )
 
 
 def cell_figure(phone: CellView, emccd: CellView) -> PaperFigure:
@@ -193,8 +183,8 @@ def _rows(phone: CellView, emccd: CellView) -> tuple[PaperRow, ...]:
                 what=f"Spots found, {name}",
                 theirs="not given",
                 ours=f"{view.scores.found:,}",
-                remark=f"of {view.scores.true:,} that are there; {_share(view.scores.recall)} "
-                f"found, {_share(view.scores.precision)} of those found are right",
+                remark=f"of {view.scores.true:,} that are there; {share_text(view.scores.recall)} "
+                f"found, {share_text(view.scores.precision)} of those found are right",
             ),
             PaperRow(
                 what=f"Photoelectrons per spot, median, {name}",
@@ -256,8 +246,10 @@ def _resolved(view: CellView) -> dict[str, str]:
 
 
 def _frames(view: CellView) -> str:
-    """Return frames and the size of the film."""
-    return f"{view.result.loss.decoded_count:,} ({view.megabytes:.0f} MB)"
+    """Return frames, and how strongly they are compressed."""
+    bits_per_px = view.result.facts.bits_per_px
+    how = "not compressed" if bits_per_px is None else f"{bits_per_px:.2f} bit per pixel"
+    return f"{view.result.loss.decoded_count:,}, {how}"
 
 
 def _median(view: CellView, column: str) -> str:
@@ -273,8 +265,3 @@ def _honesty(view: CellView) -> str:
     if ratio is None:
         return ""
     return f"of overlapping spots, too; the usual one is {ratio:.2f} times what the program claims"
-
-
-def _share(value: float | None) -> str:
-    """Return a share in percent."""
-    return "none" if value is None else f"{100 * value:.1f} %"

@@ -15,6 +15,7 @@ from cellstorm_lib.report.paper import (
 )
 from cellstorm_lib.report.picture import Picture
 from cellstorm_lib.report.regions import densest_regions
+from cellstorm_lib.report.rows import share_text
 from cellstorm_lib.simulate.background import BackgroundSettings
 from cellstorm_lib.simulate.blinking import BlinkingSettings
 from cellstorm_lib.simulate.cameras import read_camera
@@ -146,9 +147,9 @@ def _found_rows(ways: ThreeWays, name: str, *, theirs: tuple[str, str]) -> tuple
         PaperRow(
             what=f"Right of those found, {name}",
             theirs=theirs[1],
-            ours=_share(scores.precision),
-            remark=f"{_share(scores.recall)} of the {scores.true:,} that are there; error {rmse}, "
-            "root mean square",
+            ours=share_text(scores.precision),
+            remark=f"{share_text(scores.recall)} of the {scores.true:,} that are there; error "
+            f"{rmse}, root mean square",
         ),
     )
 
@@ -174,8 +175,3 @@ def _network_remark(ways: ThreeWays) -> str:
     told = ways.denoised
     unlike = f" It says of this film: {'; '.join(told.remarks)}." if told.remarks else ""
     return f"The network is {told.model} (SHA-256 {told.model_digest[:16]}).{unlike}"
-
-
-def _share(value: float | None) -> str:
-    """Return a share in percent."""
-    return "none" if value is None else f"{100 * value:.1f} %"

@@ -80,8 +80,8 @@ def _times(
     return (times_figure(measure_times(settings, folder, network=network, announce=announce)),)
 
 
-#: Parts of the page in its order; each is made by itself.
-PARTS: Mapping[str, Make] = {
+#: What makes each of the parts.
+MAKERS: Mapping[str, Make] = {
     "camera": _camera,
     "cell": _cell,
     "low_light": _dim,
@@ -98,7 +98,7 @@ def make_part(
     Parameters
     ----------
     name : str
-        Of `PARTS`.
+        Of `settings.PARTS`.
     settings : PaperSettings
         How much of it.
     network : Network
@@ -108,7 +108,7 @@ def make_part(
     """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        figures = PARTS[name](settings, Path(folder), network, announce)
+        figures = MAKERS[name](settings, Path(folder), network, announce)
     seconds = (time.perf_counter() - began) / len(figures)
     return tuple(replace(figure, seconds=seconds) for figure in figures)
 

@@ -5,6 +5,14 @@ from dataclasses import dataclass, field
 from cellstorm_lib.errors import SettingsError
 
 FRAME_RATE_HZ = 20.0
+#: The parts that are made by themselves, and what each shows.
+PARTS = {
+    "camera": "Table 1, Fig. 5 and 6: the phone's sensor measured, and its video of the dark.",
+    "cell": "Fig. 1 and 2: one cell seen by the phone and by the emCCD.",
+    "low_light": "Fig. 3: low light, before and after the network.",
+    "letters": "Fig. 7: letters under strong compression, against the truth.",
+    "times": "How long training and denoising take.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,14 @@
 """A film localized three ways: as the paper did, by us as filmed, and by us after the network."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from cellstorm_lib.camera import read_calibration
 from cellstorm_lib.evaluate.scores import Scores, score
 from cellstorm_lib.localize.like.run import localize_like
 from cellstorm_lib.localize.like.settings import settings_like
-from cellstorm_lib.pipeline.benchmark_films import BenchmarkFilm, MadeFilm
+from cellstorm_lib.pipeline.benchmark_films import BenchmarkFilm, made_film
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
-from cellstorm_lib.pipeline.film import film_scene
 from cellstorm_lib.pipeline.film_look import FilmLook, look_closely
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -18,8 +16,7 @@ from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.steps import Announce
 from cellstorm_lib.reconstruct.render import RenderedImage, RenderSettings, render
 from cellstorm_lib.simulate.scene import Scene
-from cellstorm_lib.tables import Emitters, Localizations, read_emitters
-from cellstorm_lib.video.read import open_recording
+from cellstorm_lib.tables import Emitters, Localizations
 
 #: As the paper: the program it used, on the frames as filmed, at its own settings.
 LIKE_PAPER = "like ThunderSTORM"
@@ -97,13 +94,14 @@ def film_three_ways(
         Told which step begins.
     """
     name, pixel_nm = scene.name, scene.field.pixel_size_nm
-    film = film_scene(scene, folder, stacks=(), progress=announce(f"{name}: filmed"))
-    source = open_recording(film.movie)
-    camera, settings = read_calibration(folder / "camera.json"), PipelineSettings()
-    emitters = read_emitters(folder / "truth.parquet")
     photons = scene.blinking.photons_per_frame or 0.0  # not said: nothing is left out
-    usual = photons * scene.camera.sensor.quantum_efficiency
-    truth = replace(emitters, data=emitters.data[emitters.data["photons"] >= _LEAST_SHARE * usual])
+    made = made_film(
+        BenchmarkFilm(name=name, about="", scene=scene),
+        folder,
+        least_photons=_LEAST_SHARE * photons * scene.camera.sensor.quantum_efficiency,
+        progress=announce(f"{name}: filmed"),
+    )
+    source, camera, settings = made.source, made.calibration, PipelineSettings()
     theirs, _ = localize_like(
         source, camera, pixel_size_nm=pixel_nm, settings=settings_like("thunderstorm"),
         progress=announce(f"{name}: {LIKE_PAPER}"),
@@ -117,29 +115,24 @@ def film_three_ways(
     clean, _ = find_denoised_spots(
         source, stack, told, pixel_nm, settings, progress=announce(f"{name}: denoised")
     )
-    made = MadeFilm(
-        film=BenchmarkFilm(name=name, about="", scene=scene),
-        source=source, calibration=camera, truth=truth,
-    )  # fmt: skip
     compared = (
         (LIKE_PAPER, None, theirs), (RAW, None, raw), (DENOISED, network.denoiser, clean)
     )  # fmt: skip
     ways = {
         way: Way(
             spots=found,
-            scores=score(found, truth),
+            scores=score(found, made.truth),
             image=_drawn(found),
         )
         for way, _, found in compared
     }
-    pixels = scene.field.width_px * scene.field.height_px * scene.frame_count
     return ThreeWays(
         scene=scene,
-        truth=truth,
-        true_image=_drawn(truth),
+        truth=made.truth,
+        true_image=_drawn(made.truth),
         ways=ways,
         look=look_closely(made, compared, ways[RAW].scores.tolerance_nm),
-        bits_per_px=8.0 * film.movie.stat().st_size / pixels,
+        bits_per_px=source.facts.bits_per_px or 0.0,
         denoised=told,
     )
 

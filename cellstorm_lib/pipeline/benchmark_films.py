@@ -16,6 +16,7 @@ import numpy as np
 from cellstorm_lib.camera import CameraCalibration, read_calibration
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.pipeline.film import film_scene
+from cellstorm_lib.pipeline.steps import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.simulate.background import BackgroundSettings
 from cellstorm_lib.simulate.blinking import BlinkingSettings
@@ -74,7 +75,7 @@ class MadeFilm:
     calibration : CameraCalibration
         The true camera.
     truth : Emitters
-        Molecules of at least `LEAST_PHOTONS` photoelectrons in a frame.
+        The molecules of a frame that are bright enough to be asked for.
     """
 
     film: BenchmarkFilm
@@ -107,19 +108,37 @@ def made_films(
             raise SettingsError(f"there is no benchmark film {name!r}; there are {sorted(known)}")
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary) if folder is None else Path(folder)
-        yield lambda name: _made(known[name], home / name)
+        yield lambda name: made_film(known[name], home / name)
 
 
-def _made(film: BenchmarkFilm, folder: Path) -> MadeFilm:
-    """Return a film, made when it is not there yet or when its scene has changed."""
+def made_film(
+    film: BenchmarkFilm,
+    folder: Path,
+    *,
+    least_photons: float = LEAST_PHOTONS,
+    progress: Progress | None = None,
+) -> MadeFilm:
+    """Return a film, made when it is not there yet or when its scene has changed.
+
+    Parameters
+    ----------
+    film : BenchmarkFilm
+        What to make.
+    folder : Path
+        Where the film, its truth and its camera are kept.
+    least_photons : float
+        Dimmer molecules of a frame are left out of the truth, photoelectrons.
+    progress : callable, optional
+        Called with frames done and frames in all while the film is made.
+    """
     movie = folder / ("movie.ome.tif" if film.scene.codec is None else "movie.mp4")
     stamp = folder / "made-from.txt"
     if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == repr(film.scene)):
         stamp.unlink(missing_ok=True)
-        film_scene(film.scene, folder, stacks=())
+        film_scene(film.scene, folder, stacks=(), progress=progress)
         stamp.write_text(repr(film.scene), encoding="utf-8")
     truth = read_emitters(folder / "truth.parquet")
-    is_asked = np.asarray(truth.column("photons") >= LEAST_PHOTONS)
+    is_asked = np.asarray(truth.column("photons") >= least_photons)
     field = film.scene.field
     return MadeFilm(
         film=film,

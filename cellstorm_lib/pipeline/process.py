@@ -31,13 +31,13 @@ from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.steps import (
     Announce,
-    Progress,
     check_loss,
     check_positions,
     check_repeats,
     check_resolution,
     measure_resolutions,
     refine_spots,
+    silently,
     survey_recording,
     widefield_photons,
 )
@@ -92,7 +92,7 @@ def process_recording(
         As the steps raise them; nothing half-written is left.
     """
     settings = settings or PipelineSettings()
-    announce = announce or _silently
+    announce = announce or silently
     pixel_nm = pixel_size_for(source, pixel_size_nm)
     calibration, notes = calibration_for(source, camera, own_flat_field=own_flat_field)
     frame_facts, mean_adu = survey_recording(source, progress=announce("survey"))
@@ -257,8 +257,3 @@ def _inputs(
     if network is not None:
         inputs["model"] = model_input(network.label, network.denoiser.checkpoint.digest)
     return inputs
-
-
-def _silently(step: str) -> Progress:  # noqa: ARG001
-    """Announce nothing."""
-    return lambda done, total: None  # noqa: ARG005

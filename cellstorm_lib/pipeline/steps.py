@@ -25,6 +25,12 @@ Progress = Callable[[int, int], None]
 #: Called with the name of a step that begins; returns where its progress goes.
 Announce = Callable[[str], Progress]
 
+
+def silently(step: str) -> Progress:  # noqa: ARG001
+    """Announce nothing."""
+    return lambda done, total: None  # noqa: ARG005
+
+
 #: A resolution that is so much finer than without repeats is flattered.
 MAX_FLATTERY = 1.15
 _CHUNK_FRAMES = 64

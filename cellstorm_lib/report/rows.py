@@ -96,6 +96,11 @@ def rounded_text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def share_text(share: float | None) -> str:
+    """Return a share of one in percent; ``none`` where there is none."""
+    return "none" if share is None else f"{100 * share:.1f} %"
+
+
 def interval_text(low: float | None, high: float | None, *, unit: str) -> str:
     """Return ``low to high unit``; empty when there is no interval."""
     if low is None or high is None:

@@ -11,6 +11,7 @@ from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.paper.networks import dim_figure, dim_scene, letters_figure, letters_scene
 from cellstorm_lib.paper.three_ways import DENOISED, LIKE_PAPER, RAW, ThreeWays, film_three_ways
 from cellstorm_lib.pipeline.denoise import Network
+from cellstorm_lib.pipeline.steps import silently
 from cellstorm_lib.simulate.scene import FieldSettings
 
 
@@ -19,9 +20,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> ThreeWays:
     folder: Path = tmp_path_factory.mktemp("letters")
     network = Network(denoiser=Denoiser(read_checkpoint(SHIPPED), device="cpu"), label="shipped")
     scene = replace(letters_scene(frame_count=100), field=FieldSettings(width_px=96, height_px=96))
-    return film_three_ways(
-        scene, folder, network=network, announce=lambda step: lambda done, total: None
-    )
+    return film_three_ways(scene, folder, network=network, announce=silently)
 
 
 def test_every_way_is_scored_against_the_same_truth(ways: ThreeWays) -> None:

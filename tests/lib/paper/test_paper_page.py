@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cellstorm_lib.paper.camera import table_figure
-from cellstorm_lib.paper.page import PARTS, paper_page
+from cellstorm_lib.paper.page import MAKERS, paper_page
+from cellstorm_lib.paper.settings import PARTS
 from cellstorm_lib.paper.times import Times, times_figure
 from cellstorm_lib.pipeline.store import read_records, write_records
 from cellstorm_lib.report.paper import PaperFigure, PaperRow
@@ -44,5 +45,5 @@ def test_a_figure_is_stored_and_read_again(tmp_path: Path) -> None:
     assert json.dumps(asdict(again)) == json.dumps(asdict(figure))
 
 
-def test_the_parts_are_those_of_the_command_and_of_the_assets() -> None:
-    assert list(PARTS) == ["camera", "cell", "low_light", "letters", "times"]
+def test_every_part_that_can_be_asked_for_can_be_made() -> None:
+    assert list(MAKERS) == list(PARTS)
