@@ -257,8 +257,10 @@ def test_the_schedule_of_the_daemon_asks_the_same(
     project = find_project()
     with dg.DagsterInstance.get() as instance:
         key = Store(project, instance).add("cell.mp4")
-        with dg.build_schedule_context(instance=instance) as context:
-            told = reprocess_stale(context, project=ProjectResource(home=str(project.home)))
+        # A resource given by name would open a second instance that nobody closes.
+        resources = {"project": ProjectResource(home=str(project.home))}
+        with dg.build_schedule_context(instance=instance, resources=resources) as context:
+            told = reprocess_stale(context)
     assert isinstance(told, list)
     assert [request.partition_key for request in told] == [key]
     assert str(told[0].tags["cellstorm/why"]).startswith("the champion changed from an older")
