@@ -67,22 +67,25 @@ _STATE = 10 * LANES
 _PROFILES = _STATE
 
 _compiled = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+# Two copies of a function that is only called, its own and its caller's, round differently, and
+# which of them runs would depend on whether this process compiled or loaded the caller.
+_inlined = njit(cache=True, nogil=True, fastmath=True, error_model="numpy", forceinline=True)
 
 
-@_compiled
+@_inlined
 def columns_of(box: Any) -> Any:
     """Return the pixels of a row as they are stored: longer rows are padded to two equal halves."""
     side = len(box)
     return side if side <= _LONGEST_ROW else 2 * ((side + 1) // 2)
 
 
-@_compiled
+@_inlined
 def _limited(value: Any, low: Any, high: Any) -> Any:
     """Return the value, or the limit it lies beyond."""
     return min(max(value, low), high)
 
 
-@_compiled
+@_inlined
 def _exp_minus(z: Any) -> Any:
     """Return exp(-z) to 2e-7 of its value; z is cut off at +-69, far from denormals."""
     y = _limited(-z * _LOG2_E, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)
@@ -92,7 +95,7 @@ def _exp_minus(z: Any) -> Any:
     return power * (_ONE + x * (_ONE + x * (_E2 + x * (_E3 + x * (_E4 + x * (_E5 + x * _E6))))))
 
 
-@_compiled
+@_inlined
 def _ln(q: Any) -> Any:
     """Return the natural logarithm of a positive float32, to 2e-6."""
     bits = np.float32(q).view(np.int32)
@@ -103,7 +106,7 @@ def _ln(q: Any) -> Any:
     return np.float32(np.int32(exponent)) * _LN2 + t * (_TWO + t2 * (_L3 + t2 * (_L5 + t2 * _L7)))
 
 
-@_compiled
+@_inlined
 def _erf(u: Any, gauss: Any) -> Any:
     """Return erf(u), given exp(-u^2)."""
     t = _ONE / (_ONE + _P * abs(u))
@@ -111,7 +114,7 @@ def _erf(u: Any, gauss: Any) -> Any:
     return f if u > _ZERO else -f
 
 
-@_compiled
+@_inlined
 def _hazard(z: Any) -> Any:
     """Return density over upper tail of the standard normal distribution, for z below 5."""
     a = abs(z) * _SQRT_HALF
@@ -122,7 +125,7 @@ def _hazard(z: Any) -> Any:
     return _SQRT_TWO_PI / tail if z > _ZERO else falling
 
 
-@_compiled
+@_inlined
 def _profiles(w: Any, box: Any) -> None:
     """Write the pixel shares of a spot along both axes, and their derivatives.
 
@@ -172,7 +175,7 @@ def _profiles(w: Any, box: Any) -> None:
                 u, gauss, erf = next_u, next_gauss, next_erf
 
 
-@_compiled
+@_inlined
 def _weigh(known: Any, w: Any, data: Any, box: Any, noise: Any) -> None:
     """Write derivative and information of each pixel's likelihood by its expected value.
 
@@ -200,7 +203,7 @@ def _weigh(known: Any, w: Any, data: Any, box: Any, noise: Any) -> None:
                 known[second + pixels + at] = information
 
 
-@_compiled
+@_inlined
 def _weigh_clipped(known: Any, w: Any, data: Any, box: Any, camera: Any) -> None:
     """Correct what `_weigh` wrote where a pixel is clipped.
 
@@ -229,7 +232,7 @@ def _weigh_clipped(known: Any, w: Any, data: Any, box: Any, camera: Any) -> None
             known[second + at + i] = tail if is_clipped else known[second + at + i]
 
 
-@_compiled
+@_inlined
 def _add_up(sums: Any, w: Any, known: Any, box: Any) -> None:
     """Add up gradient and Fisher information over the pixels of the box.
 
@@ -292,7 +295,7 @@ def _add_up(sums: Any, w: Any, known: Any, box: Any) -> None:
             sums[19 * LANES + lane] += aa * iss + _TWO * ac * ixs + c * c * ixx
 
 
-@_compiled
+@_inlined
 def _solve(sums: Any, free: Any) -> None:
     """Replace the sums by the scoring step (x, y, ln photons, background, sigma), then variances.
 
@@ -336,7 +339,7 @@ def _solve(sums: Any, free: Any) -> None:
         sums[6 * LANES + i] = p_y * p_y * (_ONE + xy * xy * var_x)
 
 
-@_compiled
+@_inlined
 def _move(w: Any, step: Any, box: Any, lowest: Any, limits: Any) -> None:
     """Move every unfinished spot by its step, and note its variances."""
     middle = np.float32(len(box) // 2)
