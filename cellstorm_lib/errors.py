@@ -83,6 +83,8 @@ def is_no_plain_file(path: Path) -> bool:
 
 def printable(text: str) -> str:
     """Return a text that steers no terminal: what cannot be printed is spelled out."""
+    if text.isprintable():
+        return text
     return "".join(
         mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text
     )
@@ -90,7 +92,8 @@ def printable(text: str) -> str:
 
 def _one_line(message: str) -> str:
     """Return a message without line breaks and control characters, shortened, with no full stop."""
-    line = printable(re.sub(r"\s*[\r\n]\s*", " ", message))
+    lines = [line.strip() for line in re.split(r"[\r\n]+", message)]
+    line = printable(" ".join(line for line in lines if line))
     if len(line) > _BEGINNING + _END:
         line = f"{line[:_BEGINNING]} ... {line[-_END:]}"
     return line.strip().rstrip(".")

@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
+from yaml.composer import Composer
 
 from cellstorm_lib.errors import SettingsError, is_no_plain_file, refusing
 
@@ -96,7 +98,21 @@ def _text_of(path: Path, most_bytes: int) -> str:
     return content.decode("utf-8")
 
 
-class _PlainLoader(yaml.SafeLoader):
+if yaml.__with_libyaml__:
+    # The parser in C is many times as fast. Composing is left to Python, which deep nests do not
+    # crash as they do the composer in C.
+    class _SafeLoader(Composer, yaml.CSafeLoader):
+        """A safe loader of which only the parser is not Python."""
+
+        def __init__(self, stream: Any) -> None:
+            yaml.CSafeLoader.__init__(self, stream)
+            Composer.__init__(self)
+
+else:
+    _SafeLoader = yaml.SafeLoader  # type: ignore[assignment, misc]
+
+
+class _PlainLoader(_SafeLoader):
     """A safe loader that knows no aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -128,7 +144,7 @@ def settings_from(kind: type[Settings], content: Any, *, where: str = "") -> Set
     """
     if not isinstance(content, Mapping):
         raise SettingsError(f"{where or 'the settings'} must be names with values, got {content!r}")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
     inside = f"{where}." if where else ""
     unknown = sorted(set(map(str, content)) - known)
@@ -141,6 +157,12 @@ def settings_from(kind: type[Settings], content: Any, *, where: str = "") -> Set
         return kind(**values)
     except SettingsError as error:
         raise SettingsError(f"{inside}{error}" if inside else str(error)) from error
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """Return the types of a dataclass's fields."""
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, value: Any, *, where: str) -> Any:
@@ -168,7 +190,7 @@ def _nested(kinds: list[type[Any]], value: Any, *, where: str) -> Any:
         return value
     if len(kinds) == 1 or not isinstance(value, Mapping) or "kind" not in value:
         return settings_from(kinds[0], value, where=where)
-    by_name = {get_args(get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
+    by_name = {get_args(_hints(kind)["kind"])[0]: kind for kind in kinds}  # type: ignore[arg-type]
     name = value["kind"]
     if not isinstance(name, str) or name not in by_name:
         raise SettingsError(f"{where}.kind must be one of {list(by_name)}, got {name!r}")

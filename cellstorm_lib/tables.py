@@ -250,7 +250,7 @@ def _checked(data: pd.DataFrame, required: tuple[str, ...], what: str) -> pd.Dat
     if broken:
         raise TableError(f"{what} must hold finite numbers only; {broken} hold NaN or infinity")
     dtypes = {name: COLUMNS[name][0] for name in map(str, data.columns) if name in COLUMNS}
-    data = data.astype(dtypes)
+    data = data.astype({name: to for name, to in dtypes.items() if data[name].dtype != to})
     if len(data) and int(data["frame"].min()) < 0:
         raise TableError(f"frames start at 0; {what} holds frame {int(data['frame'].min())}")
     return data

@@ -140,8 +140,13 @@ CSV_DIALECTS = (CELLSTORM, THUNDERSTORM, NANOIMAGER, CHALLENGE, LOCAN)
 
 def split_label(label: str) -> tuple[str, str]:
     """Return name and unit of a label such as ``x [nm]`` or ``X (nm)``."""
-    found = re.fullmatch(r"(.*?)\s*[\[(]([^\])]*)[\])]", label.strip(), flags=re.DOTALL)
-    return (found[1], found[2].strip()) if found else (label.strip(), "")
+    label = label.strip()
+    inside = label[:-1]
+    begin = 1 + max(inside.rfind("]"), inside.rfind(")"))
+    opened = [at for at in (inside.find(mark, begin) for mark in "[(") if at >= 0]
+    if not label.endswith(("]", ")")) or not opened:
+        return label, ""
+    return inside[: min(opened)].rstrip(), inside[min(opened) + 1 :].strip()
 
 
 def plain_name(label: str) -> str:

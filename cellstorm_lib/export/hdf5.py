@@ -1,6 +1,7 @@
 """Read the tables of an HDF5 file of unknown origin, in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def read_hdf5(path: Path) -> Hdf5Tables:
         command = [sys.executable, "-P", str(_CHILD), str(path.absolute()), str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own script, and no shell
-                command, capture_output=True, timeout=_PATIENCE_S, check=False
+                command, capture_output=True, timeout=_PATIENCE_S, check=False, env=_one_thread()
             )
         except subprocess.TimeoutExpired:
             raise _damaged(path, "reading takes without end") from None
@@ -72,6 +73,11 @@ def read_hdf5(path: Path) -> Hdf5Tables:
         with np.load(folder / "columns.npz", allow_pickle=False) as stored:
             columns = {name: stored[f"arr_{i}"] for i, name in enumerate(found.pop("names"))}
     return Hdf5Tables(columns=columns, **found)
+
+
+def _one_thread() -> dict[str, str]:
+    """Return the environment of the child, in which no memory is kept for threads it never uses."""
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _damaged(path: Path, reason: str) -> TableError:

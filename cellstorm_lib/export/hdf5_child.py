@@ -24,6 +24,8 @@ _BYTES_PER_CPU_SECOND = 20_000_000
 #: Tables compress a few times; what claims to unpack to far more is refused.
 _MAX_UNPACKING = 200
 _ALWAYS_ALLOWED_BYTES = 64 << 20
+#: What this process may hold beside some copies of the tables.
+_SPARE_BYTES = 1 << 30
 _MAX_MEMBERS = 1000
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -36,6 +38,18 @@ def limit_time(size_bytes: int) -> None:
     ):  # Windows has no such limit; the caller waits no longer than it says
         seconds = _CPU_SECONDS + size_bytes // _BYTES_PER_CPU_SECOND
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+
+
+def limit_memory(allowed_bytes: int) -> None:
+    """Have the system refuse memory that no whole file needs.
+
+    Before the HDF5 library looks for a text, it takes as much memory as the text claims to need.
+    """
+    if sys.platform != "win32":
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = _SPARE_BYTES + 4 * allowed_bytes
+        limit = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
 
 
 def own_member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
@@ -98,6 +112,7 @@ def main(path: Path, folder: Path) -> None:
     size_bytes = path.stat().st_size
     limit_time(size_bytes)
     allowed_bytes = max(_ALWAYS_ALLOWED_BYTES, _MAX_UNPACKING * size_bytes)
+    limit_memory(allowed_bytes)
     with h5py.File(path, "r") as file:
         members = list(file)[:_MAX_MEMBERS]
         is_frames = "locs" not in file and any(name.startswith("fr_") for name in members)

@@ -159,8 +159,8 @@ def _ours(fields: Mapping[str, npt.NDArray[Any]], size_nm: float) -> dict[str, n
     for name in ("x_nm", "y_nm"):
         if name in columns:
             columns[name] = columns[name] + size_nm / 2
-    if "sigma_x_nm" in columns and np.array_equal(
-        columns["sigma_x_nm"], columns.get("sigma_y_nm", np.empty(0))
+    if {"sigma_x_nm", "sigma_y_nm"} <= columns.keys() and np.array_equal(
+        columns["sigma_x_nm"], columns["sigma_y_nm"]
     ):
         columns["sigma_nm"] = columns.pop("sigma_x_nm")
         del columns["sigma_y_nm"]

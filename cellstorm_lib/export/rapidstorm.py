@@ -161,7 +161,7 @@ def _read_fields(line: bytes, path: Path) -> list[_Field]:
         raise TableError(f"{path} holds rapidSTORM tracks; expected the localizations file")
     fields: list[_Field] = []
     for entry in re.findall(r"<field\s([^<>]*)>", text):
-        said = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', entry))
+        said = dict(re.findall(r'\b(\w+)\s*=\s*"([^"]*)"', entry))
         fields.append(
             _Field(
                 identifier=said.get("identifier", f"field {len(fields)}"),

@@ -81,8 +81,7 @@ def read_smlm(path: Path, *, pixel_size_nm: float | None = None) -> Localization
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            text = _content(archive, MANIFEST, _MAX_MANIFEST_BYTES, path)
-            manifest = checked_manifest(_parsed(text, path), path)
+            manifest = _manifest_of(archive, path)
             tables = [
                 _read_one(archive, entry, manifest, pixel_size_nm, path)
                 for entry in table_entries(manifest, path)
@@ -100,8 +99,7 @@ def read_smlm(path: Path, *, pixel_size_nm: float | None = None) -> Localization
     if len(tables) > 1:
         rows = [max((len(values) for values in table.values()), default=0) for table in tables]
         columns["channel"] = np.repeat(np.arange(len(tables)), rows)
-    written = manifest.get("cellstorm")
-    ours = written if isinstance(written, dict) else {}
+    ours = _ours(manifest)
     provenance = ours.get("provenance")
     table = ForeignTable(
         format_name=".smlm",
@@ -111,6 +109,34 @@ def read_smlm(path: Path, *, pixel_size_nm: float | None = None) -> Localization
         provenance=provenance if isinstance(provenance, dict) else {},
     )
     return adopt(table, path)
+
+
+def smlm_provenance(path: Path) -> Mapping[str, Any]:
+    """Return the provenance that this program wrote into an ``.smlm`` file; empty without any.
+
+    Raises
+    ------
+    TableError
+        When the file is no zip, or its manifest is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            provenance = _ours(_manifest_of(archive, path)).get("provenance")
+    except _DAMAGES as error:
+        raise TableError(f"{path} cannot be read as an .smlm zip file; copy it again") from error
+    return provenance if isinstance(provenance, dict) else {}
+
+
+def _manifest_of(archive: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
+    """Return the manifest of an archive, checked."""
+    text = _content(archive, MANIFEST, _MAX_MANIFEST_BYTES, path)
+    return checked_manifest(_parsed(text, path), path)
+
+
+def _ours(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what this program wrote into a manifest; nothing where another did."""
+    written = manifest.get("cellstorm")
+    return written if isinstance(written, dict) else {}
 
 
 def write_smlm(localizations: Localizations, path: Path) -> None:

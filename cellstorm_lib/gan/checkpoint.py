@@ -103,14 +103,17 @@ class Checkpoint:
         CheckpointError
             When the weights do not belong to the recipe's network.
         """
-        network = make_generator(self.recipe)
+        with torch.device("meta"):  # without memory: a recipe may claim any size
+            plan = make_generator(self.recipe)
         try:
-            network.load_state_dict(dict(self.weights))
+            plan.load_state_dict(dict(self.weights), assign=True)
         except RuntimeError as error:
             raise CheckpointError(
                 f"the weights do not fit the network of the recipe {self.recipe.name}: "
                 f"{' '.join(str(error).split())[:200]}"
             ) from error
+        network = make_generator(self.recipe)
+        network.load_state_dict(dict(self.weights))
         return network.eval()
 
 

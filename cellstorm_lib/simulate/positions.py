@@ -13,6 +13,7 @@ from cellstorm_lib.simulate.ranges import about, check_ranges
 
 _NO_TABLE, _SAVE_AGAIN = "is not a table that can be read", "save it again"
 _COLUMNS = ["x_nm", "y_nm"]
+_LONGEST_LINE = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,5 +80,14 @@ def _read(table: str) -> pd.DataFrame:
         raise SettingsError(f"the table {table} does not exist; give its path")
     with refusing(SettingsError, path, _NO_TABLE, _SAVE_AGAIN):
         if path.suffix.lower() == ".csv":
+            _refuse_long_lines(path)
             return pd.read_csv(path, skipinitialspace=True)
         return pd.read_parquet(path)
+
+
+def _refuse_long_lines(path: Path) -> None:
+    """Raise for a line of so many cells that pandas would take without end."""
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        while line := stream.readline(_LONGEST_LINE + 1):
+            if len(line) > _LONGEST_LINE:
+                raise ValueError(f"a line of it is longer than {_LONGEST_LINE} characters")

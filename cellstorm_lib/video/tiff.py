@@ -169,7 +169,8 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], float]:
             f"{path} must hold one image and state its pixel size, but holds values of shape "
             f"{image.shape} with pixel size {size_nm}; set the scale in ImageJ and save it again"
         )
-    return image.astype(np.float32), size_nm
+    with np.errstate(over="ignore"):  # what is too large for the type is infinite
+        return image.astype(np.float32), size_nm
 
 
 def read_image_details(path: Path) -> dict[str, Any]:

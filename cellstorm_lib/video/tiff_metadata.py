@@ -73,7 +73,7 @@ def ome_text(
 def own_facts(tif: tifffile.TiffFile) -> dict[str, Any]:
     """Return the facts that `ome_text` or `ImageJ` metadata of ours hold; empty for other files."""
     if tif.is_ome:
-        found = re.search(r"<(?:\w+:)?Description>(.*?)</", tif.ome_metadata or "", re.DOTALL)
+        found = re.search(r"<(?:\w+:)?Description>([^<]*)</", tif.ome_metadata or "")
         text = html.unescape(found.group(1)) if found else ""
     else:
         text = str((tif.imagej_metadata or {}).get("Info", ""))
@@ -128,8 +128,8 @@ def significant_bits(tif: tifffile.TiffFile) -> int | None:
 
 def _ome_pixels(tif: tifffile.TiffFile) -> dict[str, str]:
     """Return the attributes of the first image's pixels in OME-XML."""
-    found = re.search(r"<(?:\w+:)?Pixels\b([^>]*)>", tif.ome_metadata or "")
-    attributes = re.findall(r'(\w+)\s*=\s*"([^"]*)"', found.group(1)) if found else []
+    found = re.search(r"<(?:\w+:)?Pixels\b([^<>]*)>", tif.ome_metadata or "")
+    attributes = re.findall(r'\b(\w+)\s*=\s*"([^"]*)"', found.group(1)) if found else []
     return {name: html.unescape(value) for name, value in attributes}
 
 

@@ -99,7 +99,8 @@ def opened_tiff(path: Path, complaints: list[str] | None = None) -> Iterator[tif
     handler = _Complaints([] if complaints is None else complaints)
     logger.addHandler(handler)
     try:
-        with tifffile.TiffFile(path) as tif:
+        # tifffile computes with whatever numbers a damaged file holds
+        with np.errstate(all="ignore"), tifffile.TiffFile(path) as tif:
             yield tif
     finally:
         logger.removeHandler(handler)

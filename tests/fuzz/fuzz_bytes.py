@@ -4,9 +4,11 @@ import io
 import random
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
+_Way = Callable[[bytearray, list[bytes], random.Random], None]
 _PIECES = (
     b"\0",
     b"\xff" * 4,
@@ -49,9 +51,21 @@ class Field(NamedTuple):
 
 def damaged(content: bytes, others: list[bytes], rng: random.Random) -> bytes:
     """Return content that was changed in one or a few ways."""
+    return _changed(content, others, rng, _WAYS)
+
+
+def damaged_in_place(content: bytes, rng: random.Random) -> bytes:
+    """Return content of the same length, for formats that are refused at once with another."""
+    return _changed(content, [], rng, (_flip, _wipe, _lie, _lie, _lie))
+
+
+def _changed(
+    content: bytes, others: list[bytes], rng: random.Random, ways: tuple[_Way, ...]
+) -> bytes:
+    """Return content changed in one or a few of some ways."""
     broken = bytearray(content)
     for _ in range(rng.choice([1, 1, 1, 2, 3, 8])):
-        rng.choice(_WAYS)(broken, others, rng)
+        rng.choice(ways)(broken, others, rng)
     return bytes(broken)
 
 
@@ -128,10 +142,20 @@ def fields_of(content: bytes) -> list[Field]:
         if content[:4] == b"PAR1":
             return [Field(len(content) - 8, 4, "little")]
         if content[:4] == b"\x89HDF":
-            return [Field(at, size, "little") for size in (2, 4, 8) for at in range(8, 800, size)]
+            return list(_hdf5_fields(min(len(content), 4096)))
     except (struct.error, IndexError):
         pass  # broken already
     return [Field(0, 8, "little")] if content[8:9] == b"{" else []
+
+
+@cache
+def _hdf5_fields(stop: int) -> tuple[Field, ...]:
+    """Return the places near the beginning of an HDF5 file at which a number may stand."""
+    return tuple(
+        Field(at, size, "little")
+        for size, step in ((2, 2), (4, 4), (8, 8))
+        for at in range(8, stop - size + 1, step)
+    )
 
 
 def _box_fields(content: bytes, start: int, stop: int) -> Iterator[Field]:

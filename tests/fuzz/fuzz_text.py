@@ -16,6 +16,7 @@ _VALUES: tuple[Any, ...] = (
     "\0", [[]], [1, 2, 3], {"a": 1}, {"kind": "x"}, {"kind": []}, [None], "nan", "\ud800",
 )  # fmt: skip
 _DEEP = (lambda text: "[" * 6000, lambda text: '{"a":' * 3000, lambda text: text + "- " * 3000)
+_LONG = (" ", "[", "(", "a", "<field ", "<Pixels ", '"', ",", "1", "\\", "- ", "#")
 _LAUGHS = "a: &a [x, x]\n" + "".join(
     f"{name}: &{name} [*{before}, *{before}]\n"
     for before, name in zip("abcdefghijklmnopqrstuvwx", "bcdefghijklmnopqrstuvwxy", strict=True)
@@ -87,9 +88,12 @@ def _other_lines(text: str, rng: random.Random) -> str:
 
 
 def _nest(text: str, rng: random.Random) -> str:
-    """Put a bomb in: deep nests, or aliases that stand for more than any memory holds."""
+    """Put a bomb in: deep nests, long runs, aliases that stand for more than any memory holds."""
     if rng.random() < 0.7:
         return _other_mark(text, rng)
+    if rng.random() < 0.02:  # takes without end where work grows with the square of a length
+        at = rng.randrange(len(text) + 1)
+        return text[:at] + rng.choice(_LONG) * 100_000 + text[at:]
     bomb = rng.choice([_LAUGHS, _MERGES, rng.choice(_DEEP)(text)])
     return rng.choice([bomb, f"{text}\n{bomb}", f"{bomb}\n{text}"])
 

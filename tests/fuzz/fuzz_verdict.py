@@ -4,13 +4,11 @@ import os
 import random
 import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from fuzz_readers import READERS, bad_files, put
 from fuzz_seeds import Files
@@ -21,15 +19,30 @@ MOST_BYTES = 2 << 30
 _LONGEST_SENTENCE = 1000
 
 
+class Verdict(NamedTuple):
+    """How the reading of an input ended.
+
+    Attributes
+    ----------
+    fault : str or None
+        What is wrong with the reader.
+    place : str or None
+        The line of code that refused the input; None when it was read.
+    """
+
+    fault: str | None
+    place: str | None = None
+
+
 def rng_of(reader: str, number: int, seed: int) -> random.Random:
     """Return what makes the input of a number the same on every run."""
     return random.Random(f"{reader} {number} {seed}" if seed else f"{reader} {number}")
 
 
-def findings_of(
+def verdict_on(
     reader: str, seeds: list[Files], number: int, folder: Path, *, seed: int = 0
-) -> str | None:
-    """Make the bad input of a number, read it, and return what is wrong with the reader.
+) -> Verdict:
+    """Make the bad input of a number, read it, and return how that ended.
 
     Parameters
     ----------
@@ -46,29 +59,43 @@ def findings_of(
     """
     rng = rng_of(reader, number, seed)
     files, scratch = folder / "input", folder / "scratch"
-    for path in (files, scratch):
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir()
-    path = put(bad_files(seeds, rng), files, rng)
-    before = _content(files)
+    _empty(files)
+    _empty(scratch)
+    return verdict_on_file(reader, put(bad_files(seeds, rng), files, rng), scratch)
+
+
+def verdict_on_file(reader: str, path: Path, scratch: Path) -> Verdict:
+    """Read one input, with an empty folder for what the reader keeps meanwhile."""
+    before = _content(path.parent)
     tempfile.tempdir = str(scratch)
     peak_before = _peak_bytes()
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            found = _outcome(reader, path)
+            fault, place = _outcome(reader, path)
     finally:
         tempfile.tempdir = None
-    if found is None and said:
-        found = f"warns: {said[0].category.__name__}: {said[0].message}"
-    if found is None and _content(files) != before:
-        found = "changes its input or leaves files beside it"
-    if found is None and any(scratch.iterdir()):
-        found = "leaves files behind"
     peak = _peak_bytes()
-    if found is None and peak > max(MOST_BYTES, peak_before):  # this input, not one before it
-        found = f"takes {peak / 2**30:.1f} GB of memory"
-    return found
+    if fault is None and said:
+        fault = f"warns: {said[0].category.__name__}: {said[0].message}"
+    if fault is None and _content(path.parent) != before:
+        fault = "changes its input or leaves files beside it"
+    if fault is None and any(scratch.iterdir()):
+        fault = "leaves files behind"
+    if fault is None and peak > max(MOST_BYTES, peak_before):  # this input, not one before it
+        fault = f"takes {peak / 2**30:.1f} GB of memory"
+    return Verdict(fault, place)
+
+
+def _empty(folder: Path) -> None:
+    """Have an empty folder; one that is kept costs less than one made anew."""
+    folder.mkdir(exist_ok=True)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                Path(entry.path).unlink()
 
 
 def _peak_bytes() -> int:
@@ -79,15 +106,25 @@ def _peak_bytes() -> int:
     )
 
 
-def _outcome(reader: str, path: Path) -> str | None:
-    """Read an input; return what is wrong with how that ends."""
+def _outcome(reader: str, path: Path) -> Verdict:
+    """Read an input; return what is wrong with how that ends, and where it was refused."""
     try:
         READERS[reader](path)
     except CellstormError as error:
-        return _what_is_wrong(str(error), path)
+        return Verdict(_what_is_wrong(str(error), path), _origin(error))
     except BaseException:  # noqa: BLE001 - everything else is a finding, also an exit
-        return traceback.format_exc()
-    return None
+        return Verdict(traceback.format_exc())
+    return Verdict(None)
+
+
+def _origin(error: BaseException) -> str:
+    """Return the line of code where an error, or what caused it, was raised."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return "" if step is None else f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
 
 
 def _what_is_wrong(sentence: str, path: Path) -> str | None:
@@ -103,45 +140,12 @@ def _what_is_wrong(sentence: str, path: Path) -> str | None:
     return f"the message {' and '.join(wrong)}: {ascii(sentence)[:1500]}" if wrong else None
 
 
-def _content(folder: Path) -> dict[str, bytes | str]:
+def _content(folder: Path) -> dict[str, bytes | int]:
     """Return all files of a folder; of what is no file, what it is."""
-    return {
-        path.name: path.read_bytes()
-        if path.is_file() and not path.is_symlink()
-        else f"{path.lstat().st_mode:o}"
-        for path in sorted(folder.iterdir())
-    }
-
-
-def read_hdf5_in_forks() -> None:
-    """Have the child process of the HDF5 reader forked from here, which is 50 times as fast.
-
-    It runs the same script in a process of its own, from the same arguments; only Python and
-    h5py are not started anew.
-    """
-    import h5py  # noqa: F401 - once, for all forks
-
-    from cellstorm_lib.export import hdf5, hdf5_child
-
-    def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[bytes]:
-        read, write = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(read)
-            try:
-                hdf5_child.main(Path(command[-2]), Path(command[-1]))
-            except Exception as error:  # noqa: BLE001 - as the script itself does
-                os.write(write, " ".join(str(error).split()).encode()[:4000])
-                os._exit(1)
-            except BaseException:  # noqa: BLE001
-                os._exit(2)
-            os._exit(0)
-        os.close(write)
-        with os.fdopen(read, "rb") as stream:
-            message = stream.read()
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return subprocess.CompletedProcess(command, status, b"", message)
-
-    stand_in = type(sys)("subprocess")
-    stand_in.run, stand_in.TimeoutExpired = run, subprocess.TimeoutExpired  # type: ignore[attr-defined]
-    hdf5.subprocess = stand_in  # type: ignore[attr-defined]
+    with os.scandir(folder) as entries:
+        return {
+            entry.name: Path(entry.path).read_bytes()
+            if entry.is_file(follow_symlinks=False)
+            else entry.stat(follow_symlinks=False).st_mode
+            for entry in entries
+        }

@@ -11,7 +11,7 @@ from fuzz_bytes import damaged, fields_of
 from fuzz_readers import READERS, bad_files
 from fuzz_run import one_process
 from fuzz_seeds import seeds
-from fuzz_verdict import findings_of
+from fuzz_verdict import verdict_on
 
 from cellstorm_lib.errors import SettingsError
 
@@ -21,9 +21,13 @@ FIRST = 1_000_000  # inputs that the long form does not reach
 
 
 def test_every_bad_file_is_read_or_refused_in_one_sentence(tmp_path: Path) -> None:
-    reader, number, fault = one_process(list(READERS), FIRST, FIRST + INPUTS, tmp_path, minutes=9.0)
-    assert fault is None, f"--reader {reader} --first {number} --inputs 1: {fault}"
-    assert (reader, number) == (list(READERS)[-1], FIRST + INPUTS - 1)
+    told = one_process(list(READERS), FIRST, FIRST + INPUTS, tmp_path, minutes=9.0)
+    again = f"--reader {told.reader} --first {told.number} --inputs 1"
+    assert told.fault is None, f"{again}: {told.fault}"
+    assert (told.reader, told.number) == (list(READERS)[-1], FIRST + INPUTS - 1)
+    share = told.read / (INPUTS * len(READERS))
+    assert 0.1 < share < 0.6, "the damage should be neither hopeless nor harmless"
+    assert len(told.places) > 100, "it should reach many checks of the readers"
 
 
 def raises(error: BaseException) -> Callable[[Path], Any]:
@@ -47,7 +51,7 @@ def test_a_fault_of_a_reader_is_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, read: Callable[[Path], Any], fault: str
 ) -> None:
     monkeypatch.setitem(READERS, "sidecar", read)
-    found = findings_of("sidecar", seeds("sidecar"), 0, tmp_path)
+    found = verdict_on("sidecar", seeds("sidecar"), 0, tmp_path).fault
     assert found is not None
     assert fault in found
 
@@ -59,7 +63,10 @@ def test_a_reader_that_refuses_well_has_no_fault(
         raise SettingsError(f"{path.name} is bad; write it again")
 
     monkeypatch.setitem(READERS, "sidecar", refuse)
-    assert findings_of("sidecar", seeds("sidecar"), 0, tmp_path) is None
+    verdict = verdict_on("sidecar", seeds("sidecar"), 0, tmp_path)
+    assert verdict.fault is None
+    assert verdict.place is not None
+    assert verdict.place.startswith(__file__)
 
 
 def test_a_number_makes_the_same_input_again_and_another_seed_another() -> None:

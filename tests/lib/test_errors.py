@@ -40,6 +40,10 @@ def test_a_long_quotation_loses_its_middle() -> None:
     assert " ... " in message
 
 
+def test_a_quotation_of_a_million_spaces_takes_no_time_without_end() -> None:
+    assert len(str(TableError(f"x.csv holds a{' ' * 1_000_000}b"))) < 1000
+
+
 def test_control_characters_are_spelled_out() -> None:
     assert str(TableError("x\x1b[31m\u202ey\nz.\n")) == r"x\x1b[31m\u202ey z"
 

@@ -220,3 +220,32 @@ def test_the_hdf5_reader_ends_itself() -> None:
     done = subprocess.run([sys.executable, "-c", script, folder], check=False, timeout=60)
     assert done.returncode < 0
     assert resource.getrlimit(resource.RLIMIT_CPU)[0] != 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a child is limited and told")
+def test_a_text_in_hdf5_that_claims_to_be_huge_takes_no_such_memory(tmp_path: Path) -> None:
+    import subprocess
+
+    import h5py
+
+    path, text = tmp_path / "table.hdf5", "Width: 32\n" * 1000
+    with h5py.File(path, "w") as file:
+        file["locs"] = np.zeros(3, [("frame", "<u4"), ("x", "<f4"), ("y", "<f4")])
+        file["metadata"] = text
+    content = path.read_bytes()
+    length = len(text).to_bytes(4, "little")
+    assert content.count(length) >= 1
+    path.write_bytes(content.replace(length, (3 << 29).to_bytes(4, "little")))
+    script = (
+        "import resource, sys\nfrom pathlib import Path\n"
+        "from cellstorm_lib.errors import TableError\n"
+        "from cellstorm_lib.export.formats import read_table\n"
+        "try:\n    read_table(Path(sys.argv[1]))\nexcept TableError as error:\n    print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True
+    )
+    message, peak_kb = done.stdout.splitlines()
+    assert "table.hdf5 cannot be read as HDF5" in message
+    assert int(peak_kb) < 1 << 20

@@ -124,6 +124,12 @@ def test_equal_widths_are_one_width(tmp_path: Path) -> None:
     assert "sigma_x_nm" not in table
 
 
+def test_a_table_without_rows_may_have_one_width_only(tmp_path: Path) -> None:
+    rows = np.zeros(0, [(n, "f4") for n in ("frame", "x", "y", "sx")])
+    sidecar(tmp_path, METADATA)
+    assert len(read_table(picasso(tmp_path, rows))) == 0
+
+
 def test_what_is_written_is_what_picasso_expects(tmp_path: Path) -> None:
     table = localizations(
         photons=[1000.0, 900.0],

@@ -142,6 +142,13 @@ def test_damaged_headers_are_refused(tmp_path: Path, content: str, message: str)
         read_table(path, pixel_size_nm=100.0)
 
 
+def test_a_word_without_end_in_the_header_takes_no_time_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "table.txt"
+    path.write_text(f"# <localizations><field {'a' * 1_000_000}></localizations>\n1\n")
+    with pytest.raises(TableError, match="without frame"):
+        read_table(path, pixel_size_nm=100.0)
+
+
 def test_entities_in_the_header_are_not_expanded(tmp_path: Path) -> None:
     bomb = '# <localizations><!DOCTYPE a [<!ENTITY b "x">]>'
     path = tmp_path / "table.txt"

@@ -80,6 +80,15 @@ def test_damaged_and_foreign_files_are_refused(checkpoint: Checkpoint, tmp_path:
         read_checkpoint(path)
 
 
+def test_a_recipe_of_any_size_takes_no_memory_that_its_weights_do_not(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    huge = replace(checkpoint, recipe=replace(RECIPE, first_filters=200_000))  # 2 TB
+    write_checkpoint(huge, tmp_path / "net.safetensors")
+    with pytest.raises(CheckpointError, match=r"net.safetensors cannot be used: the weights do"):
+        read_checkpoint(tmp_path / "net.safetensors")
+
+
 def test_weights_of_another_network_are_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
     other = replace(checkpoint, recipe=replace(RECIPE, first_filters=8))
     write_checkpoint(other, tmp_path / "net.safetensors")

@@ -152,7 +152,7 @@ def test_all_files_of_a_scene_lie_beside_it(tmp_path):
         ("blinking: {first_blink: now}", r"blinking\.first_blink must be one of"),
         ("camera: {sensor: {gain_e_per_adu: 0}}", "gain_e_per_adu must be above 0"),
         ("- 1\n- 2", "must be names with values"),
-        ("a: [", "is not YAML: .* line 1, column 5"),
+        ("a: b: c", "is not YAML: .* line 1, column 5"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_file(tmp_path, text, message):

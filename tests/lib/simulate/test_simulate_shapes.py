@@ -165,6 +165,11 @@ def test_a_table_gives_its_positions(tmp_path, ending):
         ("a.xlsx", "x", r"a\.xlsx must end in \.csv or \.parquet"),
         ("a.csv", "", r"a\.csv is not a table that can be read: No columns"),
         ("a.csv", "\xff\xfe", r"a\.csv is not a table that can be read: .*decode"),
+        (
+            "a.csv",
+            "x_nm,y_nm\n" + "," * 100_000,
+            r"a\.csv is not .*: a line of it is longer than 16384",
+        ),
         ("a.parquet", "PAR", r"a\.parquet is not a table that can be read"),
         ("a.csv", "x,y\n1,2\n", r"a\.csv has no column x_nm; its columns are x, y, and"),
         ("a.csv", "x_nm,y_nm\n1,2\n3,up\n", r"a\.csv holds .*'up'.* in row 2, where two numbers"),

@@ -1,5 +1,7 @@
 """TIFF files written, and what other programs and we ourselves read of them."""
 
+import struct
+
 import numpy as np
 import pytest
 import tifffile
@@ -176,3 +178,32 @@ def test_a_folder_is_no_image(tmp_path):
     for read_file in (read_image, read_image_details):
         with pytest.raises(RecordingError, match="a folder or a device, not a file"):
             read_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["<Pixels " + "a" * 1_000_000 + ">", "<Pixels " * 100_000, "<Description>" * 100_000]
+)
+def test_a_description_without_end_takes_no_time_without_end(tmp_path, text):
+    path = tmp_path / "film.ome.tif"
+    tifffile.imwrite(path, STACK[:2], description=f"<OME>{text}</OME>", metadata=None)
+    assert open_recording(path).facts.frame_count == 2
+
+
+def test_a_value_too_large_for_a_picture_is_infinite(tmp_path):
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, np.full((8, 9), 1e300), resolution=(1e5, 1e5), resolutionunit=3)
+    values, size_nm = read_image(path)
+    assert np.isinf(values).all()
+    assert size_nm == pytest.approx(100)
+
+
+def test_bits_that_differ_between_colours_are_refused_without_a_warning(tmp_path):
+    path = tmp_path / "film.tif"
+    colours = np.zeros((8, 9, 5000), np.uint8)
+    tifffile.imwrite(path, colours, photometric="minisblack", planarconfig="contig", metadata=None)
+    bits, others = struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 16, 8, 8)
+    assert bits in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(bits, others, 1))
+    with pytest.raises(RecordingError, match=r"film\.tif") as caught:
+        open_recording(path)
+    assert "overflow" not in str(caught.value)
