@@ -1,8 +1,10 @@
 """The demo: a simulated cell, filmed by a simulated phone, processed on Dagster."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import click
 import dagster as dg
@@ -16,13 +18,25 @@ from cellstorm_lib.evaluate.scores import score
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.pipeline.steps import Announce
+from cellstorm_lib.progress import WHOLE, Announce, Progress
 from cellstorm_lib.report.headline import recommended_first
 from cellstorm_lib.simulate.scene import read_preset
 from cellstorm_lib.tables import read_emitters
 
 CAMERA = "demo-phone"
 FILE_NAME = "demo.mp4"
+#: About how long each step takes beside the others, which take 1.
+_SECONDS = {
+    "survey": 3.0,
+    "raw__spots": 8.0,
+    "denoised_stack": 15.0,
+    "denoised__spots": 8.0,
+    **dict.fromkeys(("raw__super_resolution", "denoised__super_resolution"), 3.0),
+    **dict.fromkeys(("raw__frc_report", "denoised__frc_report"), 6.0),
+    **dict.fromkeys(("raw__quality", "denoised__quality"), 10.0),
+    "verdict": 8.0,
+    "recording_report": 25.0,
+}
 
 
 def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
@@ -39,17 +53,16 @@ def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
     key = recording_key(movie)
     click.echo(f"processing {FILE_NAME} on Dagster, as {key}: some minutes", err=True)
     os.environ.setdefault("DAGSTER_HOME", str(project.home))
-    announce("process on Dagster")
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("recording", [key])
-        run = (
-            build_defs()
-            .resolve_job_def("process_recordings")
-            .execute_in_process(
-                instance=instance,
-                partition_key=key,
-                run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-            )
+        job = build_defs().resolve_job_def("process_recordings")
+        run_id, told = str(uuid4()), announce("process on Dagster", "")
+        instance.add_event_listener(run_id, steps_told(list(job.graph.node_names()), told))
+        run = job.execute_in_process(
+            instance=instance,
+            partition_key=key,
+            run_id=run_id,
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
         )
         result = stored_result(run.asset_value, project.settings())
     lines, figures = summary_of(result)
@@ -71,6 +84,30 @@ def run_demo(announce: Announce) -> tuple[dict[str, str], dict[str, Any]]:
     }
     figures["report"] = lines["report"]
     return lines, figures
+
+
+def steps_told(steps: Sequence[str], progress: Progress) -> Callable[[dg.EventLogEntry], None]:
+    """Return what listens to the events of a run and tells how much of its work is done.
+
+    Parameters
+    ----------
+    steps : sequence of str
+        Names of the steps of the run.
+    progress : callable
+        Told the share that is done, by about how long each step takes.
+    """
+    seconds = {step: _SECONDS.get(step, 1.0) for step in steps}
+    done: set[str] = set()
+
+    def told(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None or not event.is_step_success or event.step_key not in seconds:
+            return
+        done.add(event.step_key)
+        told_s = sum(seconds[step] for step in done)
+        progress(round(WHOLE * told_s / sum(seconds.values())), WHOLE)
+
+    return told
 
 
 def film_demo(project: Project, announce: Announce) -> Path:

@@ -19,7 +19,8 @@ _FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
 ]  # fmt: skip
-_STARTED_S, _STOPPED_S = 120.0, 60.0
+#: Long enough for a machine that has much else to do.
+_STARTED_S, _STOPPED_S, _LOADED_S = 600.0, 180.0, 300.0
 
 
 def find_chromium() -> str | None:
@@ -33,7 +34,9 @@ def opened_page(playwright: object, *, width_px: int, height_px: int) -> Iterato
     """Open an empty page in a headless browser."""
     browser = playwright.chromium.launch(executable_path=find_chromium(), args=_FLAGS)
     try:
-        yield browser.new_page(viewport={"width": width_px, "height": height_px})
+        page = browser.new_page(viewport={"width": width_px, "height": height_px})
+        page.set_default_timeout(_LOADED_S * 1000)
+        yield page
     finally:
         browser.close()
 
@@ -63,16 +66,21 @@ def let_in(page: Page, home: Path, address: str) -> None:
     """Show a page the token of the project, as the address that `cellstorm ui` prints does."""
     token = (home / "private" / "token").read_text(encoding="ascii").strip()
     page.goto(f"{address}/?token={token}")
-    page.wait_for_url(lambda url: "token" not in url, timeout=60_000)
+    page.wait_for_url(lambda url: "token" not in url)
 
 
 def show_asset(page: Page, address: str, asset: str, partition: str) -> None:
     """Go to one partition of an asset and wait for its metadata."""
     page.goto(f"{address}/assets/{asset}?view=partitions&partition={partition}")
-    page.get_by_text("Latest materialization").first.wait_for(timeout=60_000)
-    page.get_by_text("path", exact=True).or_(page.get_by_text("[Show Markdown]")).first.wait_for(
-        timeout=60_000
-    )
+    page.get_by_text("Latest materialization").first.wait_for()
+    page.get_by_text("path", exact=True).or_(page.get_by_text("[Show Markdown]")).first.wait_for()
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing on a page says that it is loading."""
+    page.wait_for_timeout(2000)
+    page.wait_for_function("() => !/Loading/.test(document.body.innerText)")
+    page.wait_for_timeout(2000)
 
 
 def open_picture(page: Page, name: str) -> dict[str, float]:
@@ -80,7 +88,7 @@ def open_picture(page: Page, name: str) -> dict[str, float]:
     row = page.get_by_role("row").filter(has=page.get_by_text(name, exact=True)).first
     row.get_by_text("[Show Markdown]").first.click()
     picture = page.locator("img[src^='data:image/png']").first
-    picture.wait_for(timeout=30_000)
+    picture.wait_for()
     size = "image => ({width: image.naturalWidth, height: image.naturalHeight})"
     return picture.evaluate(size)
 

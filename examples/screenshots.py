@@ -12,6 +12,7 @@ materialized through the page itself, as a person would. Needs Chromium:
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from browser import (
     open_picture,
     opened_page,
     served,
+    settle,
     show_asset,
 )
 from calibration_series import write_series
@@ -58,12 +60,12 @@ _SMALL_PAIRS = """pairs:
 _SMALL_RECIPE = {
     "recipe": "fine-tune", "start": "champion", "steps": 30, "batch": 4, "crop_px": 64,
 }  # fmt: skip
-#: What is left of the panel in which MLflow offers a chat.
-_MLFLOW_PX = 1112
+#: How wide MLflow is shown, and what of it is left of the panel in which it offers a chat.
+_WIDE_PX, _MLFLOW_PX = 2100, 1556
 #: Frames of the cell that both cameras film.
 _CELL_FRAMES = 600
-#: Time for a run that was started through the page: queue, process, one page made.
-_RUN_MS = 60_000
+#: Longer than from one look of a sensor to the next, and the most that runs may take.
+_QUIET_S, _RUNS_S = 40.0, 1800.0
 
 
 def main() -> None:
@@ -82,6 +84,7 @@ def main() -> None:
             with opened_page(playwright, width_px=1500, height_px=800) as page:
                 let_in(page, home, address)
                 photograph_graph(page, address)
+                wait_for_runs()
                 photograph_recording(page, address, project)
                 photograph_camera(page, address)
                 photograph_comparison(page, address)
@@ -162,6 +165,24 @@ def materialize(
         )
 
 
+def wait_for_runs() -> None:
+    """Wait until all runs are over, those too that sensors start."""
+    unfinished = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED,
+            dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED,
+        ]
+    )  # fmt: skip
+    began = quiet_since = time.monotonic()
+    with dg.DagsterInstance.get() as instance:
+        while time.monotonic() - quiet_since < _QUIET_S:
+            if time.monotonic() - began > _RUNS_S:
+                sys.exit("the runs do not come to an end; look at them with `cellstorm ui`")
+            if instance.get_runs(unfinished, limit=1):
+                quiet_since = time.monotonic()
+            time.sleep(1.0)
+
+
 def photograph_graph(page: Page, address: str) -> None:
     """The groups as they stand when the page opens; all assets at once are too small to read."""
     page.set_viewport_size({"width": 1500, "height": 520})
@@ -172,9 +193,11 @@ def photograph_graph(page: Page, address: str) -> None:
 
 
 def photograph_recording(page: Page, address: str, project: Project) -> None:
+    page.set_viewport_size({"width": 1500, "height": 870})
     show_asset(page, address, "raw/frc_report", demo_report(project).stem)
-    page.wait_for_timeout(2000)
+    settle(page)
     take(page, "asset-partitions")
+    page.set_viewport_size({"width": 1500, "height": 800})
     page.get_by_text("[Show Markdown]").first.click()
     page.wait_for_timeout(1500)
     take_picture(page, "asset-picture")
@@ -191,11 +214,12 @@ def photograph_camera(page: Page, address: str) -> None:
         open_picture(page, name)
         page.wait_for_timeout(500)
         take_picture(page, file_name)
+    page.set_viewport_size({"width": 1500, "height": 1400})
     show_asset(page, address, "camera_calibration", CAMERA)
-    page.wait_for_timeout(1500)
+    settle(page)
     take(page, "camera-calibration")
     show_asset(page, address, "simulated_recording", DATASET)
-    page.wait_for_timeout(1500)
+    settle(page)
     take(page, "simulated-recording")
     page.set_viewport_size({"width": 1500, "height": 800})
 
@@ -203,12 +227,14 @@ def photograph_camera(page: Page, address: str) -> None:
 def photograph_comparison(page: Page, address: str) -> None:
     page.goto(f"{address}/assets/recording_comparison", wait_until="networkidle")
     page.get_by_role("button", name="Materialize").first.click()
-    page.wait_for_timeout(_RUN_MS)
+    wait_for_runs()
+    page.set_viewport_size({"width": 1500, "height": 1400})
     page.goto(f"{address}/assets/recording_comparison?view=overview", wait_until="networkidle")
-    page.wait_for_timeout(2000)
+    settle(page)
     take(page, "comparison-asset")
+    page.set_viewport_size({"width": 1500, "height": 800})
     page.goto(f"{address}/runs", wait_until="networkidle")
-    page.wait_for_timeout(2000)
+    settle(page)
     take(page, "runs")
 
 
@@ -217,7 +243,7 @@ def photograph_models(page: Page, address: str, project: Project) -> None:
     experiment = Tracking.of(project).client().get_experiment_by_name(EXPERIMENT)
     kind = "workflowType=machine_learning"
     runs = f"{address}/#/experiments/{experiment.experiment_id}/runs?{kind}"
-    page.set_viewport_size({"width": 1500, "height": 1000})
+    page.set_viewport_size({"width": _WIDE_PX, "height": 1020})
     page.goto(f"{runs}&compareRunsMode=CHART")
     page.wait_for_timeout(12_000)
     take(page, "mlflow-runs", width_px=_MLFLOW_PX)
@@ -235,11 +261,12 @@ def photograph_lineage(page: Page, address: str, project: Project) -> None:
         with dg.DagsterInstance.get() as instance:
             tell_page(instance, list(lineages(Present(project))))
         page.goto(f"{address}/assets/verdict?view=lineage&lineageScope=neighbors")
-        page.wait_for_timeout(8000)
+        page.get_by_text("Latest event").first.wait_for()
+        settle(page)
         take(page, f"lineage-{state}")
-    page.set_viewport_size({"width": 1500, "height": 640})
+    page.set_viewport_size({"width": 1500, "height": 900})
     page.goto(f"{address}/assets/verdict?view=checks", wait_until="networkidle")
-    page.wait_for_timeout(2000)
+    settle(page)
     take(page, "lineage-why")
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cellstorm_assets.command_options import STEPS, announced
 from cellstorm_lib.files import digest_of_file
-from cellstorm_lib.gan.appraiser_training import Lesson, train_appraiser
+from cellstorm_lib.gan.appraiser_training import AppraiserSettings, Lesson, train_appraiser
 from cellstorm_lib.localize.appraisal import SHIPPED, Appraiser, write_appraiser
 from cellstorm_lib.pipeline.spot_lessons import LessonSettings, spot_lessons
 
@@ -56,16 +57,18 @@ def main() -> None:
     torch.set_num_threads(1)
     settings = LessonSettings(scenes=arguments.scenes)
     lessons = []
+    filmed = announced()("films", "films")
     for lesson in spot_lessons(settings):
         lessons.append(lesson)
-        if len(lessons) % 100 == 0:
-            print(f"film {len(lessons)} of {settings.scenes}", flush=True)
+        filmed(len(lessons), settings.scenes)
     kept = [lesson for number, lesson in enumerate(lessons) if number % EVERY]
+    trained = announced()("training", "steps")
     appraiser = train_appraiser(
         kept,
         origin={"lessons": asdict(settings)},
-        report=lambda step, loss: print(f"step {step}: loss {loss:.4f}", flush=True),
+        report=lambda step, _: trained(step, AppraiserSettings().steps),
     )
+    STEPS.finish()
     tell_figures(appraiser, lessons[::EVERY])
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "again.safetensors" if arguments.check else SHIPPED

@@ -11,6 +11,7 @@ from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.paper.settings import FRAME_RATE_HZ
 from cellstorm_lib.pipeline.calibrate_camera import calibrate_camera
 from cellstorm_lib.pipeline.film import film_scene
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.report.camera_curves import photon_transfer_figure
 from cellstorm_lib.report.camera_numbers import interval_of
 from cellstorm_lib.report.dark_curves import dark_stability_figure
@@ -48,7 +49,9 @@ def blurred_object() -> npt.NDArray[np.float64]:
     return np.asarray((picture - picture.min()) / np.ptp(picture))
 
 
-def measured_camera(folder: Path, *, pictures: int) -> CameraCalibration:
+def measured_camera(
+    folder: Path, *, pictures: int, progress: Progress | None = None
+) -> CameraCalibration:
     """Measure the paper's phone by photon transfer from simulated raw pictures.
 
     Parameters
@@ -57,21 +60,34 @@ def measured_camera(folder: Path, *, pictures: int) -> CameraCalibration:
         For the series.
     pictures : int
         In each series.
+    progress : callable, optional
+        Called with what is done and the whole.
     """
+    *drawn, measured_told = in_parts(progress, 1.0, 1.0, 2.0)
     light_e = BRIGHTEST_E * blurred_object()
     series = {"bright": light_e, "dark": np.zeros_like(light_e)}
     paths = {name: folder / f"{name}.ome.tif" for name in series}
     for stream, (name, expected_e) in enumerate(series.items()):
         frames = _pictures(expected_e, paper_sensor(), pictures, stream=stream)
         write_stack(paths[name], [frames], pixel_size_nm=None)
-    measured = calibrate_camera([paths["bright"]], [paths["dark"]], name="huawei-p9-raw, simulated")
+        drawn[stream](1, 1)
+    measured = calibrate_camera(
+        [paths["bright"]], [paths["dark"]],
+        name="huawei-p9-raw, simulated", progress=measured_told,
+    )  # fmt: skip
     return measured.calibration
 
 
-def dark_video(folder: Path, *, frame_count: int) -> DarkStability:
+def dark_video(
+    folder: Path, *, frame_count: int, progress: Progress | None = None
+) -> DarkStability:
     """Film the dark with the phone, and measure how steady its level is."""
+    filmed, measured = in_parts(progress, 3.0, 1.0)
     scene = replace(read_preset("dark"), frame_count=frame_count)
-    return measure_dark_stability(open_recording(film_scene(scene, folder, stacks=()).movie))
+    film = film_scene(scene, folder, stacks=(), progress=filmed)
+    stability = measure_dark_stability(open_recording(film.movie))
+    measured(1, 1)
+    return stability
 
 
 def table_figure() -> PaperFigure:

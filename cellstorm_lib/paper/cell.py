@@ -8,7 +8,7 @@ from cellstorm_lib.paper.settings import FRAME_RATE_HZ, PaperSettings
 from cellstorm_lib.pipeline.benchmark_films import BenchmarkFilm, made_film
 from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.pipeline.result import BranchResult, RecordingResult
-from cellstorm_lib.pipeline.steps import Announce
+from cellstorm_lib.progress import Announce
 from cellstorm_lib.report.headline import first_frc, median_of, resolution_text
 from cellstorm_lib.report.paper import (
     PaperFigure,

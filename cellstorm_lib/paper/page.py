@@ -19,7 +19,7 @@ from cellstorm_lib.paper.settings import PaperSettings
 from cellstorm_lib.paper.three_ways import film_three_ways
 from cellstorm_lib.paper.times import measure_times, times_figure
 from cellstorm_lib.pipeline.denoise import Network
-from cellstorm_lib.pipeline.steps import Announce
+from cellstorm_lib.progress import Announce
 from cellstorm_lib.report.page import filled
 from cellstorm_lib.report.paper import PaperFigure
 
@@ -46,10 +46,12 @@ def _camera(
     settings: PaperSettings, folder: Path, _: Network, announce: Announce
 ) -> tuple[PaperFigure, ...]:
     """Make Table 1, Fig. 5 and 6."""
-    announce("photon transfer")
-    calibration = measured_camera(folder, pictures=settings.raw_pictures)
-    announce("dark video")
-    stability = dark_video(folder / "dark", frame_count=settings.dark_frames)
+    calibration = measured_camera(
+        folder, pictures=settings.raw_pictures, progress=announce("photon transfer", "")
+    )
+    stability = dark_video(
+        folder / "dark", frame_count=settings.dark_frames, progress=announce("dark video", "")
+    )
     return (
         table_figure(),
         transfer_figure(calibration, pictures=settings.raw_pictures),

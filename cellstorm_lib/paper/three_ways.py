@@ -13,7 +13,7 @@ from cellstorm_lib.pipeline.film_look import FilmLook, look_closely
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
-from cellstorm_lib.pipeline.steps import Announce
+from cellstorm_lib.progress import Announce, in_parts
 from cellstorm_lib.reconstruct.render import RenderedImage, RenderSettings, render
 from cellstorm_lib.simulate.scene import Scene
 from cellstorm_lib.tables import Emitters, Localizations
@@ -118,20 +118,19 @@ def film_three_ways(
     compared = (
         (LIKE_PAPER, None, theirs), (RAW, None, raw), (DENOISED, network.denoiser, clean)
     )  # fmt: skip
-    ways = {
-        way: Way(
-            spots=found,
-            scores=score(found, made.truth),
-            image=_drawn(found),
-        )
-        for way, _, found in compared
-    }
+    *drawn, looked = in_parts(announce(f"{name}: compared", ""), 1.0, 1.0, 1.0, 3.0)
+    ways = {}
+    for (way, _, found), is_drawn in zip(compared, drawn, strict=True):
+        ways[way] = Way(spots=found, scores=score(found, made.truth), image=_drawn(found))
+        is_drawn(1, 1)
+    look = look_closely(made, compared, ways[RAW].scores.tolerance_nm)
+    looked(1, 1)
     return ThreeWays(
         scene=scene,
         truth=made.truth,
         true_image=_drawn(made.truth),
         ways=ways,
-        look=look_closely(made, compared, ways[RAW].scores.tolerance_nm),
+        look=look,
         bits_per_px=source.facts.bits_per_px or 0.0,
         denoised=told,
     )

@@ -13,7 +13,7 @@ from cellstorm_lib.paper.cell import PHONE, cell_scene
 from cellstorm_lib.paper.settings import PaperSettings
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.pipeline.steps import Announce
+from cellstorm_lib.progress import Announce
 from cellstorm_lib.report.paper import PaperFigure, PaperRow
 from cellstorm_lib.video.read import open_recording
 

@@ -1,6 +1,5 @@
 """The steps of one recording, each a composition of two or three stages."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from cellstorm_lib.evaluate.checks import grid_test, subpixel_bias_test
 from cellstorm_lib.pipeline.quality import Quality
 from cellstorm_lib.pipeline.result import CheckOutcome, FrameFacts, FrcReports, RefinedTable
 from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.reconstruct.frc import SPLITS, FrcReport, measure_frc
 from cellstorm_lib.recording import FrameSource, LossSummary
 from cellstorm_lib.refine.drift import Drift, apply_drift
@@ -21,19 +21,17 @@ from cellstorm_lib.refine.select import select
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.loss import refuse_damaged
 
-Progress = Callable[[int, int], None]
-#: Called with the name of a step that begins; returns where its progress goes.
-Announce = Callable[[str], Progress]
-
-
-def silently(step: str) -> Progress:  # noqa: ARG001
-    """Announce nothing."""
-    return lambda done, total: None  # noqa: ARG005
-
-
 #: A resolution that is so much finer than without repeats is flattered.
 MAX_FLATTERY = 1.15
 _CHUNK_FRAMES = 64
+#: A split at random takes eight images, one in two halves two.
+_SPLIT_TIMES = {
+    "molecules": 3.0,
+    "blocks": 2.0,
+    "localizations": 2.0,
+    "halves": 1.0,
+    "odd-even": 1.0,
+}
 _FROM_CHUNK = ("frame", "time_s", "is_key", "frames_since_key", "packet_bytes", "is_tainted")
 
 
@@ -90,7 +88,13 @@ def widefield_photons(
     return calibration.photoelectrons(mean_adu)
 
 
-def refine_spots(spots: Localizations, drift: Drift, settings: PipelineSettings) -> RefinedTable:
+def refine_spots(
+    spots: Localizations,
+    drift: Drift,
+    settings: PipelineSettings,
+    *,
+    progress: Progress | None = None,
+) -> RefinedTable:
     """Select spots, correct their drift, leave fiducials out, merge the blinks of one molecule.
 
     Parameters
@@ -101,12 +105,16 @@ def refine_spots(spots: Localizations, drift: Drift, settings: PipelineSettings)
         Motion estimated from them; applied when it says so.
     settings : PipelineSettings
         The expression to keep spots by and the merging.
+    progress : callable, optional
+        Called with what is done and the whole.
     """
+    told, merging = in_parts(progress, 0.3, 1.0)
     kept, select_report = select(spots, settings.keep)
     still = apply_drift(kept, drift)
     if "is_fiducial" in still:
         still = still.take(~still.column("is_fiducial"))
-    merged, merge_report = merge(still, settings.merge)
+    told(1, 1)
+    merged, merge_report = merge(still, settings.merge, progress=merging)
     return RefinedTable(
         localizations=merged, merge_report=merge_report, select_report=select_report
     )
@@ -117,12 +125,21 @@ def linked(localizations: Localizations, settings: MergeSettings) -> Localizatio
     return localizations if "molecule" in localizations else link(localizations, settings)
 
 
-def measure_resolutions(localizations: Localizations, settings: PipelineSettings) -> FrcReports:
-    """Return the Fourier ring correlation of every split, the chosen one first."""
+def measure_resolutions(
+    localizations: Localizations, settings: PipelineSettings, *, progress: Progress | None = None
+) -> FrcReports:
+    """Return the Fourier ring correlation of every split, the chosen one first.
+
+    `progress`, where it is given, is called with what is done and the whole.
+    """
     table = linked(localizations, settings.merge)
     chosen = settings.frc
     order = [chosen.split, *(split for split in SPLITS if split != chosen.split)]
-    reports = (measure_frc(table, replace(chosen, split=split)) for split in order)
+    told = in_parts(progress, *(_SPLIT_TIMES[split] for split in order))
+    reports = []
+    for split, part in zip(order, told, strict=True):
+        reports.append(measure_frc(table, replace(chosen, split=split), progress=part))
+        part(1, 1)
     return FrcReports(reports=tuple(reports))
 
 

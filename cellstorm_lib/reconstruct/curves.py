@@ -1,11 +1,13 @@
 """The correlation curves of all splits of a table, on a canvas fine enough for them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.reconstruct.crossing import Crossing, Smoothing, correlation, first_crossing
 from cellstorm_lib.reconstruct.deal import GROUPS, Units, deal, halves
 from cellstorm_lib.reconstruct.rings import ring_sums
@@ -65,6 +67,7 @@ def measure_curves(
     repeats: int = 1,
     seed: int = 0,
     group_count: int = GROUPS,
+    progress: Progress | None = None,
 ) -> Curves:
     """Return the curves of as many splits as there are to be.
 
@@ -84,6 +87,8 @@ def measure_curves(
         Seed of the dealing.
     group_count : int
         Groups to deal into, even; 8 give 35 splits before the units are dealt again.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -94,11 +99,14 @@ def measure_curves(
     size_nm = (localizations.field.width_nm, localizations.field.height_nm)
     raw: list[npt.NDArray[np.float64]] = []
     wanted = repeats if units.is_random else 1
-    while len(raw) < wanted:
+    splits_per_deal = math.comb(group_count - 1, group_count // 2 - 1)
+    deals = in_parts(progress, *[1.0] * math.ceil(wanted / splits_per_deal))
+    for told in deals:
         group, count = deal(units, rng, group_count=group_count)
         sums = ring_sums(
-            localizations.xy_nm, group, group_count=count, size_nm=size_nm, pixel_nm=pixel_nm
-        )
+            localizations.xy_nm, group,
+            group_count=count, size_nm=size_nm, pixel_nm=pixel_nm, progress=told,
+        )  # fmt: skip
         raw += [correlation(sums, half) for half in halves(count, wanted - len(raw), rng)]
     smoothing, frequency = Smoothing.of(sums), sums.frequency_per_nm
     curves = np.array(raw) @ smoothing.weights.T

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.reconstruct.crossing import noise_of
 from cellstorm_lib.reconstruct.curves import (
     FIRST_CANVAS_PX,
@@ -32,6 +33,8 @@ MIN_UNITS = 16
 SHARED_GROUPS = float(np.sqrt(4 / 3))
 #: A canvas of fewer pixels has too few rings, one of more takes too long.
 CANVAS_PX = (64, 32768)
+#: Time to find the pixel, beside that of all splits.
+_PIXEL_TIME = 0.4
 #: A resolution must fit into the field this many times.
 MIN_DETAILS = 8
 
@@ -129,7 +132,12 @@ class FrcReport:
     noise: npt.NDArray[np.float64]
 
 
-def measure_frc(localizations: Localizations, settings: FrcSettings | None = None) -> FrcReport:
+def measure_frc(
+    localizations: Localizations,
+    settings: FrcSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> FrcReport:
     """Measure the resolution of a table by Fourier ring correlation.
 
     FRC(q) = sum Re(F1 F2*) / sqrt(sum |F1|^2 sum |F2|^2) over rings of equal frequency, of two
@@ -144,6 +152,8 @@ def measure_frc(localizations: Localizations, settings: FrcSettings | None = Non
         For the split ``molecules`` linked or merged (column ``molecule`` or ``detections``).
     settings : FrcSettings, optional
         Split, repeats, threshold.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -179,9 +189,11 @@ def measure_frc(localizations: Localizations, settings: FrcSettings | None = Non
         return _too_few(localizations, units, settings)
     if not units.is_random and np.bincount(units.unit, minlength=2).min() < MIN_UNITS:
         return _too_few(localizations, units, settings)
+    pixel, curves = in_parts(progress, _PIXEL_TIME, 1.0)
     pixel_nm = settings.render_pixel_nm or fitting_pixel_nm(
         localizations, units, threshold=settings.threshold
     )
+    pixel(1, 1)
     measured = measure_curves(
         localizations,
         units,
@@ -189,6 +201,7 @@ def measure_frc(localizations: Localizations, settings: FrcSettings | None = Non
         threshold=settings.threshold,
         repeats=settings.repeats,
         seed=settings.seed,
+        progress=curves,
     )
     return _report(measured, localizations, units, settings)
 

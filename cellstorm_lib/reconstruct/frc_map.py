@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.reconstruct.crossing import Crossing, Smoothing, first_crossing
 from cellstorm_lib.reconstruct.deal import deal, units_of
 from cellstorm_lib.reconstruct.frc import MIN_DETAILS, MIN_UNITS, Split
@@ -92,6 +93,7 @@ def map_frc(
     repeats: float = 0.0,
     claim_ratio: float = 1.0,
     settings: FrcMapSettings | None = None,
+    progress: Progress | None = None,
 ) -> FrcMap:
     """Measure the resolution of blocks of a table.
 
@@ -107,6 +109,8 @@ def map_frc(
         True errors over stated uncertainties, which blur the repeats.
     settings : FrcMapSettings, optional
         Size and number of blocks; the split must be random.
+    progress : callable, optional
+        Called with the blocks done and all blocks.
 
     Returns
     -------
@@ -149,7 +153,10 @@ def map_frc(
     )
     xy_nm, unit = localizations.xy_nm, units.unit
     resolution_nm, is_crowded = np.full(shape, np.nan), np.zeros(shape, bool)
-    for (row, column), rows in _inside(xy_nm, step_nm, shape).items():
+    inside = _inside(xy_nm, step_nm, shape)
+    for number, ((row, column), rows) in enumerate(inside.items()):
+        if progress is not None:
+            progress(number, len(inside))
         if _effective_count(unit[rows]) < MIN_UNITS:
             continue
         is_crowded[row, column] = True

@@ -1,12 +1,12 @@
 """Resolution at every depth: Fourier ring correlation of slices in z."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.reconstruct.frc import FrcReport, FrcSettings, measure_frc
 from cellstorm_lib.tables import Localizations
 
@@ -35,7 +35,7 @@ def measure_frc_planes(
     *,
     thickness_nm: float,
     settings: FrcSettings | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[PlaneFrc, ...]:
     """Measure the resolution of each slice of a table with z.
 
@@ -51,7 +51,7 @@ def measure_frc_planes(
     settings : FrcSettings, optional
         As for `measure_frc`.
     progress : callable, optional
-        Called with the slices done and all slices.
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -76,16 +76,15 @@ def measure_frc_planes(
             f"{np.ptp(height_nm):.0f} nm deep; choose thicker ones, {_MOST_PLANES} at most"
         )
     found = []
-    for done, number in enumerate(numbers, start=1):
+    for number, told in zip(numbers, in_parts(progress, *[1.0] * len(numbers)), strict=True):
         found.append(
             PlaneFrc(
                 z_from_nm=float(number * thickness_nm),
                 z_to_nm=float((number + 1) * thickness_nm),
-                report=measure_frc(localizations.take(plane == number), settings),
+                report=measure_frc(localizations.take(plane == number), settings, progress=told),
             )
         )
-        if progress is not None:
-            progress(done, len(numbers))
+        told(1, 1)
     return tuple(found)
 
 

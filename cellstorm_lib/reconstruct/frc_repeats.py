@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.reconstruct.crossing import Crossing, Smoothing, first_crossing
 from cellstorm_lib.reconstruct.curves import fitting_pixel_nm
 from cellstorm_lib.reconstruct.deal import Units, deal
@@ -48,6 +49,8 @@ LATE_ERRORS = 5.0
 #: the time; places along each side that are tried for it.
 MAX_SIDE_SIGMAS = 2048.0
 _STEPS = 5
+#: Times to find the pixel, and for both kinds of groups, beside each other.
+_TIMES = (0.4, 1.0, 1.0)
 #: Frames with localizations, or else time tells nothing.
 MIN_FRAMES = 80
 THRESHOLD = 1 / 7
@@ -97,6 +100,7 @@ def correct_repeats(
     claim_ratio: float = 1.0,
     is_measured: bool = False,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> RepeatsReport:
     """Measure the repeats of molecules in the Fourier ring correlation, and correct for them.
 
@@ -111,6 +115,8 @@ def correct_repeats(
         Whether that ratio was measured, and is no guess.
     seed : int
         Of the dealing.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -136,15 +142,17 @@ def correct_repeats(
     sigma_nm *= claim_ratio
     box = _fullest_box(localizations, MAX_SIDE_SIGMAS * float(np.median(sigma_nm)))
     units = Units(unit=np.arange(len(box)), names="localizations", is_random=True)
+    pixel, at_random_told, parts_told = in_parts(progress, *_TIMES)
     pixel_nm = fitting_pixel_nm(box, units, threshold=THRESHOLD)
+    pixel(1, 1)
     at_random, count = deal(units, np.random.default_rng(seed))
-    sums = _sums(box, at_random, count, pixel_nm)
+    sums = _sums(box, at_random, count, pixel_nm, at_random_told)
     blur = Blur(sums.frequency_per_nm, sigma_nm)
     power = agreement(sums)
     known = PRECISION_MEASURED if is_measured else PRECISION_STATED
     fits = [fit_by_frequency(power, sums.samples, blur, known=known)]
     if len(np.unique(box.column("frame"))) >= MIN_FRAMES:
-        parts = _sums(box, time_parts(len(box)), TIME_PARTS, pixel_nm)
+        parts = _sums(box, time_parts(len(box)), TIME_PARTS, pixel_nm, parts_told)
         fits.append(
             fit_by_time(parts, noise_of_groups(sums) * count / TIME_PARTS, power, blur, known=known)
         )
@@ -196,7 +204,11 @@ def _chosen(fits: list[RepeatsFit]) -> RepeatsFit | None:
 
 
 def _sums(
-    localizations: Localizations, group: npt.NDArray[np.int64], count: int, pixel_nm: float
+    localizations: Localizations,
+    group: npt.NDArray[np.int64],
+    count: int,
+    pixel_nm: float,
+    progress: Progress,
 ) -> RingSums:
     """Return the ring sums of groups of a table."""
     fov = localizations.field
@@ -206,6 +218,7 @@ def _sums(
         group_count=count,
         size_nm=(fov.width_nm, fov.height_nm),
         pixel_nm=pixel_nm,
+        progress=progress,
     )
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from cellstorm_lib.errors import SettingsError, TableError
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.tables import FieldOfView, Localizations
 
 Method = Literal["auto", "gaussian", "histogram", "ash"]
@@ -28,6 +29,8 @@ MIN_SIGMA_PX = 0.3
 MAX_SIGMA_RATIO = 4.0
 _REACH_SIGMAS = 4.0
 _TILE_PX = 64
+#: Localizations drawn between two words of progress.
+_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,12 @@ class RenderedImage:
     outside: int
 
 
-def render(localizations: Localizations, settings: RenderSettings | None = None) -> RenderedImage:
+def render(
+    localizations: Localizations,
+    settings: RenderSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> RenderedImage:
     """Draw a table of localizations.
 
     Parameters
@@ -96,6 +104,8 @@ def render(localizations: Localizations, settings: RenderSettings | None = None)
         ``uncertainty_y_nm``.
     settings : RenderSettings, optional
         Pixel and method.
+    progress : callable, optional
+        Called with localizations drawn and all.
 
     Returns
     -------
@@ -128,9 +138,16 @@ def render(localizations: Localizations, settings: RenderSettings | None = None)
         # Neighbours one after the other: the image then stays in the cache.
         order = np.lexsort((place_px // _TILE_PX).astype(np.int32).T)
         sigma_px = _uncertainties_nm(localizations)[inside] / pixel_nm
-        _add_gaussians(image, place_px[order], _clamped(sigma_px)[order])
-    else:
-        _add_triangles(image, place_px, settings.shifts if method == "ash" else 1)
+        place_px, sigma_px = place_px[order], _clamped(sigma_px)[order]
+    shifts = settings.shifts if method == "ash" else 1
+    for start in range(0, len(place_px), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        if method == "gaussian":
+            _add_gaussians(image, place_px[part], sigma_px[part])
+        else:
+            _add_triangles(image, place_px[part], shifts)
+        if progress is not None:
+            progress(min(part.stop, len(place_px)), len(place_px))
     return RenderedImage(
         image=image,
         pixel_nm=pixel_nm,

@@ -7,7 +7,6 @@ A field too large for one transform is cut into tiles that overlap by an eighth:
 edges of neighbouring tiles add up to one.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,14 @@ import numpy.typing as npt
 from numba import njit
 from scipy.fft import next_fast_len, rfft2
 
+from cellstorm_lib.progress import Progress, in_parts
+
 #: Longest side of a tile; bounds the memory at about 34 MB for each group.
 MAX_TILE_PX = 2048
 EDGE_SHARE = 1 / 8
 _CELLS = 16
+#: Time for the spectra of a tile, beside that for their products.
+_SPECTRA_TIME = 2.0
 _Floats = npt.NDArray[np.float64]
 
 
@@ -53,6 +56,7 @@ def ring_sums(
     group_count: int,
     size_nm: tuple[float, float],
     pixel_nm: float,
+    progress: Progress | None = None,
 ) -> RingSums:
     """Sum the products of the spectra of groups of localizations ring by ring.
 
@@ -71,6 +75,8 @@ def ring_sums(
         Width and height of the field.
     pixel_nm : float
         Pixel of the canvas.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -87,16 +93,20 @@ def ring_sums(
     products = np.zeros((rings, group_count, group_count))
     counts = 2 * np.pi * np.maximum(np.arange(rings), 0.5)
     power, overlap = np.zeros(group_count), 0.0
-    for origin in origins:
+    for origin, tile_told in zip(origins, in_parts(progress, *[1.0] * len(origins)), strict=True):
+        spectra_told, products_told = in_parts(tile_told, _SPECTRA_TIME, 1.0)
         inside, weight = _masked(xy_nm - origin, tile_nm)
         if not inside.any():
+            tile_told(1, 1)
             continue
         place, members = (xy_nm[inside] - origin) / pixel_nm, group[inside]
-        spectra = _spectra(place, weight, members, group_count, (side, tile_nm, pixel_nm))
+        canvas = (side, tile_nm, pixel_nm)
+        spectra = _spectra(place, weight, members, group_count, canvas, spectra_told)
         counts = _add_products(spectra, products)
         cells = _cell_power(place * (pixel_nm / np.array(tile_nm)), weight, members, group_count)
         power += cells.sum(axis=0)
         overlap += _between_groups(cells)
+        products_told(1, 1)
     upper = np.triu(np.ones((group_count, group_count), bool), 1)
     products += np.where(upper, products, 0).transpose(0, 2, 1)
     cell_px = tile_nm[0] * tile_nm[1] / (_CELLS * pixel_nm) ** 2
@@ -111,7 +121,7 @@ def ring_sums(
 
 def _tiles(
     size_nm: tuple[float, float], pixel_nm: float
-) -> tuple[tuple[float, float], Iterator[_Floats]]:
+) -> tuple[tuple[float, float], list[_Floats]]:
     """Return the size of a tile and the top left corners of all."""
     sides, starts = [], []
     step = 1 - EDGE_SHARE
@@ -121,7 +131,7 @@ def _tiles(
             count += 1
         sides.append(length_nm / (1 + step * (count - 1)))
         starts.append(np.arange(count) * step * sides[-1])
-    origins = (np.array([x, y]) for y in starts[1] for x in starts[0])
+    origins = [np.array([x, y]) for y in starts[1] for x in starts[0]]
     return (sides[0], sides[1]), origins
 
 
@@ -150,6 +160,7 @@ def _spectra(
     group: npt.NDArray[np.int64],
     group_count: int,
     canvas: tuple[int, tuple[float, float], float],
+    progress: Progress,
 ) -> npt.NDArray[np.complex64]:
     """Return the spectra of the groups' images, mean density removed, (G, side, side/2 + 1)."""
     side, tile_nm, pixel_nm = canvas
@@ -163,6 +174,7 @@ def _spectra(
     for index, image in enumerate(images):
         image -= np.float32(means[index]) * mask  # noqa: PLW2901
         spectra[index] = rfft2(image)
+        progress(index + 1, group_count)
     return spectra
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.refine.correlation import correlate_segments
 from cellstorm_lib.refine.events import Events
 from cellstorm_lib.refine.halves import MANY_PAIRS, SLACK_NM, Halves, deal_halves
@@ -33,9 +34,13 @@ _EVENTS_PER_COARSE_SEGMENT = (120, 400)
 _MOST_COARSE_SEGMENTS = 20
 _KERNELS_PER_GATHER = 2
 _CLEAR_LOSS = 5.0
+#: Times of the first drift, kernel, smoothness and the check of both, beside each other.
+_TIMES = (1.0, 1.0, 1.5, 0.3)
 
 
-def measure_halves(events: Events, segments: Segments, *, reach_nm: float) -> Halves:
+def measure_halves(
+    events: Events, segments: Segments, *, reach_nm: float, progress: Progress | None = None
+) -> Halves:
     """Measure the drift in each half, and choose kernel and smoothness by the other half.
 
     Parameters
@@ -46,6 +51,8 @@ def measure_halves(events: Events, segments: Segments, *, reach_nm: float) -> Ha
         Division of time for the traces.
     reach_nm : float
         Largest drift looked for between two times.
+    progress : callable, optional
+        Called with what is done and the whole.
     """
     events = events.thinned(_MOST_EVENTS)
     half, unit = deal_halves(events)
@@ -60,9 +67,14 @@ def measure_halves(events: Events, segments: Segments, *, reach_nm: float) -> Ha
         score_kernel_nm=KERNELS_NM[0],
         smoothness=_START,
     )
+    first, kernels, beliefs, checks = in_parts(progress, *_TIMES)
     coarse = _coarse(halves, segments, reach_nm)
-    halves = replace(halves, traces_nm=coarse.traces_nm)
-    return _checked(_with_smoothness(_with_kernel(halves)))
+    first(1, 1)
+    halves = _with_kernel(replace(halves, traces_nm=coarse.traces_nm), kernels)
+    halves = _with_smoothness(halves, beliefs)
+    checked = _checked(halves)
+    checks(1, 1)
+    return checked
 
 
 def _coarse(halves: Halves, segments: Segments, reach_nm: float) -> Halves:
@@ -113,7 +125,7 @@ def _correlated(
     return coarse.resampled(correlate_segments(events, coarse, reach_nm=reach_nm), segments)
 
 
-def _with_kernel(halves: Halves) -> Halves:
+def _with_kernel(halves: Halves, progress: Progress) -> Halves:
     """Return the halves with the kernel whose traces sharpen the other half most."""
     tried, own_scores = [], []
     for position, kernel_nm in enumerate(KERNELS_NM):
@@ -122,17 +134,19 @@ def _with_kernel(halves: Halves) -> Halves:
         halves = replace(halves.raised(_START, kernel_nm, rounds=3), kernel_nm=kernel_nm)
         tried.append(halves)
         own_scores.append(halves.score(kernel_nm))
+        progress(position + 1, len(KERNELS_NM))
     score_kernel_nm = KERNELS_NM[int(np.argmax(own_scores))]
     halves.gather(score_kernel_nm)
     scores = [trial.score(score_kernel_nm) for trial in tried]
     return replace(tried[int(np.argmax(scores))], score_kernel_nm=score_kernel_nm)
 
 
-def _with_smoothness(halves: Halves) -> Halves:
+def _with_smoothness(halves: Halves, progress: Progress) -> Halves:
     """Return the halves with the belief whose traces sharpen the other half most."""
     halves.gather(max(halves.kernel_nm, halves.score_kernel_nm))
     best, best_score = halves, -np.inf
-    for kind, scales_nm in SCALES_NM.items():
+    for number, (kind, scales_nm) in enumerate(SCALES_NM.items()):
+        progress(number, len(SCALES_NM))
         tried, highest = halves, -np.inf
         for scale_nm in scales_nm:
             smoothness = Smoothness(kind=kind, scale_nm=scale_nm)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import SettingsError, TableError
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.refine.choices import measure_halves
 from cellstorm_lib.refine.events import Events, find_events
 from cellstorm_lib.refine.fiducial_trace import FiducialTrace, trace_of
@@ -43,6 +44,9 @@ _LEAST_GAIN = 10.0
 _LEAST_SIGNIFICANCE = 2.5
 _LARGEST_DISAGREEMENT = 0.6
 _CLEAR_LOSS = 5.0
+#: Times to find fiducials and events, beside that for all that follows; then of its parts.
+_FIDUCIALS_TIME, _EVENTS_TIME = 0.4, 0.1
+_TIMES = (2.0, 1.0, 0.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +130,12 @@ class Drift:
         return float(np.sqrt((np.var(self.x_nm) + np.var(self.y_nm)) / 2.0))
 
 
-def estimate_drift(localizations: Localizations, settings: DriftSettings | None = None) -> Drift:
+def estimate_drift(
+    localizations: Localizations,
+    settings: DriftSettings | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Drift:
     """Return the drift of the sample, or none when the table does not show one beyond doubt.
 
     Parameters
@@ -135,6 +144,8 @@ def estimate_drift(localizations: Localizations, settings: DriftSettings | None 
         As found, or merged; columns ``is_copied`` and uncertainties are used where they exist.
     settings : DriftSettings
         What to look for.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Raises
     ------
@@ -145,13 +156,15 @@ def estimate_drift(localizations: Localizations, settings: DriftSettings | None 
     _require_frames(localizations, localizations.field.frame_count)
     if not settings.is_enabled:
         return _none(localizations, "switched off")
+    fiducials, structure = in_parts(progress, _FIDUCIALS_TIME, 1.0)
     rows_of_each = find_fiducial_rows(localizations)
+    fiducials(1, 1)
     if not rows_of_each:
-        return _by_structure(localizations, settings)[0]
+        return _by_structure(localizations, settings, structure)[0]
     is_molecule = np.ones(len(localizations), bool)
     is_molecule[np.concatenate(rows_of_each)] = False
     shown = trace_of(localizations, rows_of_each)
-    drift, halves = _by_structure(localizations.take(is_molecule), settings)
+    drift, halves = _by_structure(localizations.take(is_molecule), settings, structure)
     return _cross_checked(drift, halves, shown)
 
 
@@ -228,14 +241,16 @@ def _none(localizations: Localizations, reason: str, *, events: int = 0) -> Drif
 
 
 def _by_structure(
-    localizations: Localizations, settings: DriftSettings
+    localizations: Localizations, settings: DriftSettings, progress: Progress
 ) -> tuple[Drift, Halves | None]:
     """Return the drift that the molecules show, and the halves it was judged by."""
+    found, measured = in_parts(progress, _EVENTS_TIME, 1.0)
     events = find_events(localizations)
+    found(1, 1)
     lacking = _lacking(events, settings)
     if lacking:
         return _none(localizations, lacking, events=len(events)), None
-    return _measured(localizations, events, settings.largest_drift_nm)
+    return _measured(localizations, events, settings.largest_drift_nm, measured)
 
 
 def _cross_checked(drift: Drift, halves: Halves | None, shown: FiducialTrace) -> Drift:
@@ -276,15 +291,19 @@ def _speaks_against(halves: Halves, trace_nm: _Floats, *, is_moving: bool) -> bo
 
 
 def _measured(
-    localizations: Localizations, events: Events, largest_drift_nm: float
+    localizations: Localizations, events: Events, largest_drift_nm: float, progress: Progress
 ) -> tuple[Drift, Halves]:
     """Measure the drift and decide whether to believe it."""
     count = np.clip(len(events) // _EVENTS_PER_SEGMENT, _FEWEST_SEGMENTS, _MOST_SEGMENTS)
     segments = Segments(frame_count=events.frame_count, count=int(min(count, events.frame_count)))
     field_nm = max(localizations.field.width_nm, localizations.field.height_nm)
-    halves = measure_halves(events, segments, reach_nm=min(largest_drift_nm, field_nm / 2.0))
+    by_halves, together, judged = in_parts(progress, *_TIMES)
+    reach_nm = min(largest_drift_nm, field_nm / 2.0)
+    halves = measure_halves(events, segments, reach_nm=reach_nm, progress=by_halves)
     trace_nm, spread_nm, jumps = _all_together(events, segments, halves)
+    together(1, 1)
     gain = gains(halves)
+    judged(1, 1)
     is_applied, reason = _verdict(halves, gain, trace_nm)
     frame = np.arange(events.frame_count)
     per_frame_nm = with_jumps(segments.at(frame, trace_nm), trace_nm, jumps) * is_applied

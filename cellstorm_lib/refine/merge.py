@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.refine.tracks import Reach, number_tracks
 from cellstorm_lib.refine.uncertainty import stated_uncertainty_nm
 from cellstorm_lib.tables import Localizations
@@ -131,7 +132,10 @@ def link(localizations: Localizations, settings: MergeSettings | None = None) ->
 
 
 def merge(
-    localizations: Localizations, settings: MergeSettings | None = None
+    localizations: Localizations,
+    settings: MergeSettings | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> tuple[Localizations, MergeReport]:
     """Replace the localizations of each molecule by one row.
 
@@ -150,6 +154,8 @@ def merge(
         Linked by its column ``molecule`` if it has one, else by `link`.
     settings : MergeSettings
         Limits in space and time for linking.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -161,7 +167,9 @@ def merge(
     """
     settings = settings or MergeSettings()
     was_linked = "molecule" in localizations
+    linked, put_together = in_parts(progress, 1.0, 1.0)
     table = localizations if was_linked else link(localizations, settings)
+    linked(1, 1)
     # frames ascend already: a stable sort keeps each molecule's rows in time
     order = np.argsort(table.column("molecule"), kind="stable")
     rows = table.data.iloc[order].reset_index(drop=True)
@@ -179,6 +187,7 @@ def merge(
     order = np.lexsort((merged["molecule"].to_numpy(), merged["frame"].to_numpy()))
     result = localizations.with_data(merged.iloc[order])
     detections = result.column("detections")
+    put_together(1, 1)
     return result, MergeReport(
         localizations=len(localizations),
         molecules=len(result),

@@ -22,6 +22,7 @@ _KINDS = {
     "sif": "Andor SIF stack",
     "array": "frames in memory",
 }
+_COUNTED_IN_FRAMES = ("Key frame interval",)
 _LIBRARIES = ("numpy", "scipy", "numba", "av", "pandas", "matplotlib")
 
 
@@ -59,7 +60,12 @@ def recording_rows(result: RecordingResult) -> tuple[Row, ...]:
         rows += _video_rows(result)
     if facts.is_denoised:
         rows.append(Row(name="Denoised", value="yes", remark="the frames came out of a network"))
-    return (*rows, *rows_of(facts.details))
+    return (*rows, *map(_in_frames, rows_of(facts.details)))
+
+
+def _in_frames(row: Row) -> Row:
+    """Return a detail of the file with its unit, where that is frames."""
+    return replace(row, value=f"{row.value} frames") if row.name in _COUNTED_IN_FRAMES else row
 
 
 def is_estimated(calibration: CameraCalibration) -> bool:

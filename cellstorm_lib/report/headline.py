@@ -49,6 +49,7 @@ def headline_of(result: RecordingResult) -> Headline:
             *filter(None, [why_few_spots(result)]),
             *result.notes,
             *_loss_cautions(result),
+            *_branch_cautions(result),
             *_failed(branch.checks),
         ),
     )
@@ -161,6 +162,13 @@ def _loss_cautions(result: RecordingResult) -> tuple[str, ...]:
     reason = f" ({loss.reason})" if loss.reason else ""
     damage = f"{loss.missing_count:,} frames are missing and {loss.tainted_count:,} may be wrong"
     return (f"The file is damaged: {damage}{reason}.",)
+
+
+def _branch_cautions(result: RecordingResult) -> tuple[str, ...]:
+    """Return that a recording was to be denoised and could not be, and why."""
+    if result.verdict is None or "denoised" in result.branches:
+        return ()
+    return (f"There is no denoised branch: {result.verdict.reason.rstrip('.')}.",)
 
 
 def _failed(checks: tuple[CheckOutcome, ...]) -> tuple[str, ...]:

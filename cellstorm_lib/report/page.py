@@ -11,6 +11,7 @@ from markupsafe import Markup
 from cellstorm_lib import __version__
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.pipeline.result import RecordingResult
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.report.camera_curves import photon_transfer_figure
 from cellstorm_lib.report.camera_numbers import camera_rows, plane_grid
 from cellstorm_lib.report.curves import frame_facts_figure
@@ -31,10 +32,12 @@ from cellstorm_lib.report.viewer import viewer_of
 
 #: Our own scripts: of every page, and of the page with the viewer.
 _PAGE_SCRIPT = ("page.js",)
+#: Times for the viewer, the pictures and the verdict, then of a branch, beside the rest.
+_TIMES, _BRANCH_TIME = (4.0, 2.0, 1.0), 4.0
 _VIEWER_SCRIPTS = ("points.js", "profile.js", "profile_form.js", "viewer.js")
 
 
-def recording_page(result: RecordingResult) -> str:
+def recording_page(result: RecordingResult, *, progress: Progress | None = None) -> str:
     """Return the report of one recording as a self-contained HTML page.
 
     Parameters
@@ -42,6 +45,8 @@ def recording_page(result: RecordingResult) -> str:
     result : RecordingResult
         Whatever there is: a recording without localizations, resolution, drift or even a branch
         gives a page that says what is missing and why.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -49,16 +54,29 @@ def recording_page(result: RecordingResult) -> str:
         HTML with its pictures, figures, style and script inside; nothing is loaded from anywhere.
         The same result always gives the same page.
     """
+    branches = recommended_first(result)
+    viewed, pictured, judged, *drawn, rest = in_parts(
+        progress, *_TIMES, *[_BRANCH_TIME] * len(branches), 1.0
+    )
     viewer = viewer_of(result)
-    return filled(
+    viewed(1, 1)
+    pictures = pictures_of(result)
+    pictured(1, 1)
+    verdict = verdict_section(result)
+    judged(1, 1)
+    sections = []
+    for branch, told in zip(branches, drawn, strict=True):
+        sections.append(branch_section(result, branch))
+        told(1, 1)
+    page = filled(
         "recording.html",
         scripts=() if viewer is None else (_library(), _script(*_VIEWER_SCRIPTS)),
         title=result.facts.name,
         headline=headline_of(result),
         viewer=viewer,
-        pictures=pictures_of(result),
-        branches=[branch_section(result, branch) for branch in recommended_first(result)],
-        verdict=verdict_section(result),
+        pictures=pictures,
+        branches=sections,
+        verdict=verdict,
         recording=recording_rows(result),
         frames=_frames_drawing(result),
         camera=camera_rows(result.calibration),
@@ -77,6 +95,8 @@ def recording_page(result: RecordingResult) -> str:
         },
         command=command_line(result),
     )
+    rest(1, 1)
+    return page
 
 
 def filled(template: str, *, scripts: Sequence[str] = (), **content: object) -> str:

@@ -23,6 +23,9 @@ from cellstorm_lib.report.drawing import (
     styled,
 )
 
+#: Names of this length fit into two columns above the axes.
+_NAME_CHARACTERS = 20
+
 
 @styled
 def frc_figure(report: FrcReport) -> Figure:
@@ -79,7 +82,13 @@ def frc_curves_figure(named_reports: Sequence[tuple[str, FrcReport]]) -> Figure:
     for (name, report), (line, colour) in zip(drawn, looks, strict=False):
         last_per_um = max(last_per_um, _last_frequency_per_um(report))
         per_um = _frequency_per_um(report)
-        ax.plot(per_um, report.curve[1:], color=colour, linestyle=line, label=shortened(name))
+        ax.plot(
+            per_um,
+            report.curve[1:],
+            color=colour,
+            linestyle=line,
+            label=shortened(name, character_count=_NAME_CHARACTERS),
+        )
         if report.resolution_nm is not None:
             ax.plot(1e3 / report.resolution_nm, report.threshold, "o", color=colour)
     ax.axhline(drawn[0][1].threshold, color=INK, linestyle="--", linewidth=0.8)

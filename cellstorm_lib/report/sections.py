@@ -1,7 +1,7 @@
 """The parts of a recording's page that repeat for every branch: curves, checks, counts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -29,6 +29,12 @@ _VERDICTS = {
 }
 
 
+#: What figures of the drift are called where the code's word does not say what they count.
+_DRIFT_NAMES = {
+    "Segments": "Stretches of time",
+    "Events": "Sightings of molecules",
+    "Gain": "Log-likelihood gained",
+}
 _QUALITY_CAPTIONS = {
     "resolution map": "Fourier ring correlation of blocks that overlap by half. Grey: too few "
     "molecules, or no structure that the halves agree on. One block scatters by 10 to 20 %.",
@@ -185,7 +191,11 @@ def _drift_rows(drift: Drift) -> tuple[Row, ...]:
     """Return the figures of the drift; its reason stands above them."""
     spread = Row(name="RMS about the mean", value=value_text(drift.rms_nm, unit="nm"))
     told = {"Reason", "Fiducials", "Segment uncertainty"}
-    rows = (row for row in rows_of(drift) if row.name not in told)
+    rows = (
+        replace(row, name=_DRIFT_NAMES.get(row.name, row.name))
+        for row in rows_of(drift)
+        if row.name not in told
+    )
     return (spread, _segments_row(drift), *rows, *_fiducial_rows(drift))
 
 
