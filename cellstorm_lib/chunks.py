@@ -18,6 +18,7 @@ _Made = TypeVar("_Made")
 #: Frames of a piece, at least: with fewer, reading its neighbours costs more than it saves.
 PIECE_FRAMES = 256
 _MOST_TRIES = 3
+_LOOK_FRAMES = 16
 
 
 class MapChunks(Protocol):
@@ -122,14 +123,43 @@ def chunks_around(source: FrameSource, piece: Piece, size: int, *, reach: int) -
         begins with a key frame; where damage makes that doubtful, with the recording.
     """
     frames = source.frame_range
-    keys = source.key_frames()
-    before = keys[keys <= piece.begin - reach]
-    lead = int(before[-1]) if len(before) else frames.start
-    tail = min(frames.stop, piece.stop + reach)
+    lead, tail = _bounds(source, piece, reach)
     read = _read(source, (lead, piece.begin, piece.stop, tail), size)
     if _is_sound(read, tail - lead) or (lead, tail) == (frames.start, frames.stop):
         return read
     return _read(source, (frames.start, piece.begin, piece.stop, frames.stop), size)
+
+
+def part_around(source: FrameSource, piece: Piece, *, reach: int) -> FrameSource:
+    """Return the part of a recording that a piece with its neighbours is decoded from.
+
+    It begins with a key frame; where damage makes that doubtful it is the recording. To find out
+    its frames are decoded once, and not kept.
+
+    Parameters
+    ----------
+    source : FrameSource
+        The recording.
+    piece : Piece
+        What is wanted of it.
+    reach : int
+        Decoded frames before and after the piece that are needed.
+    """
+    lead, tail = _bounds(source, piece, reach)
+    part, read, is_first = source.part(lead, tail), 0, True
+    for chunk in part.chunks(_LOOK_FRAMES):
+        if chunk.is_tainted.any() or (is_first and not chunk.is_key[0]):
+            return source
+        read, is_first = read + len(chunk.frames), False
+    return part if read == tail - lead else source
+
+
+def _bounds(source: FrameSource, piece: Piece, reach: int) -> tuple[int, int]:
+    """Return the key frame from which a piece is decoded, and the end of what it needs."""
+    keys = source.key_frames()
+    before = keys[keys <= piece.begin - reach]
+    lead = int(before[-1]) if len(before) else source.frame_range.start
+    return lead, min(source.frame_range.stop, piece.stop + reach)
 
 
 def _read(source: FrameSource, bounds: tuple[int, ...], size: int) -> list[FrameChunk]:

@@ -1,7 +1,7 @@
 """A recording denoised: streamed frame by frame, in bounded memory, into a stack of photons."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,13 +51,18 @@ class DenoisedChunk:
     light_e : (N, Y, X) float32
         Photoelectrons of molecules, without background. With a flat field the network is shown
         evenly lit frames; what it makes of them is weighted by the field again.
-    active_share : float
-        Share of the frames' cells that were computed, see `Denoised`.
+    active_shares : (N,) float64
+        Share of each frame's cells that were computed, see `Denoised`.
     """
 
     frame: npt.NDArray[np.int64]
     light_e: Frames
-    active_share: float
+    active_shares: npt.NDArray[np.float64]
+
+    @property
+    def active_share(self) -> float:
+        """Share of all cells that were computed."""
+        return float(self.active_shares.mean())
 
 
 def denoised_chunks(
@@ -67,7 +72,7 @@ def denoised_chunks(
     *,
     begin: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[DenoisedChunk]:
+) -> Generator[DenoisedChunk, None, None]:
     """Yield the light of molecules in every frame of a recording, in order.
 
     The first and the last frame stand in for the neighbours they lack. Neither the number of
@@ -117,7 +122,7 @@ def denoised_chunks(
         return DenoisedChunk(
             frame=run.middle,
             light_e=made.light_e if flat is None else made.light_e * flat,
-            active_share=made.active_share,
+            active_shares=made.active_shares,
         )
 
     runs = in_order(
@@ -129,7 +134,11 @@ def denoised_chunks(
     )
     for made in runs:
         is_wanted = made.frame >= first
-        yield replace(made, frame=made.frame[is_wanted], light_e=made.light_e[is_wanted])
+        yield DenoisedChunk(
+            frame=made.frame[is_wanted],
+            light_e=made.light_e[is_wanted],
+            active_shares=made.active_shares[is_wanted],
+        )
         done += int(np.count_nonzero(is_wanted))
         if progress is not None:
             progress(done, total)

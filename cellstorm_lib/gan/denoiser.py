@@ -1,11 +1,14 @@
 """A trained network at work: frames of photoelectrons in, the light of molecules out."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.gan.checkpoint import Checkpoint
+from cellstorm_lib.gan.devices import device_named
 from cellstorm_lib.gan.engine import Frames
 from cellstorm_lib.gan.engines import engine_named
 from cellstorm_lib.gan.gate import GateSettings, active_cells, windows_over
@@ -54,12 +57,17 @@ class Denoised:
     ----------
     light_e : (N, Y, X) float32
         Photoelectrons of molecules, without background; 0 or more.
-    active_share : float
-        Share of the frames' cells of 8 x 8 pixels that were active; 1 without a gate.
+    active_shares : (N,) float64
+        Share of each frame's cells of 8 x 8 pixels that were active; 1 without a gate.
     """
 
     light_e: Frames
-    active_share: float
+    active_shares: npt.NDArray[np.float64]
+
+    @property
+    def active_share(self) -> float:
+        """Share of all cells that were active."""
+        return float(self.active_shares.mean())
 
 
 class Denoiser:
@@ -81,6 +89,11 @@ class Denoiser:
     half_precision : bool, optional
         Whether to compute in bfloat16 where the processor is faster with it; by default as the
         network was trained.
+
+    Notes
+    -----
+    Pickled, it is what it was made from: where it is unpickled it is made again, with one worker,
+    and refuses to be when another engine would compute it there.
 
     Raises
     ------
@@ -108,6 +121,12 @@ class Denoiser:
         self.gate = gate if self._has_field else None
         self.engine = self._engine.label
         self.workers = self._engine.workers
+        self.is_on_cpu = engine.startswith("openvino") or device_named(device).type == "cpu"
+        self._given = (self.checkpoint, device, engine, self.gate, half_precision)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what it is made again from in another process."""
+        return _made_again, (*self._given, self.engine)
 
     @property
     def reach(self) -> int:
@@ -145,15 +164,15 @@ class Denoiser:
         padded = margin.put_around(frames_e)
         film = np.ascontiguousarray(padded / np.float32(self.recipe.input_scale_e))
         made = np.zeros((len(film) - 2 * self.reach, *film.shape[1:]), np.float32)
-        share = 1.0
+        shares = np.ones(len(made))
         if self.gate is not None and min(film.shape[1:]) >= PATCH_PX:
-            share = self._compute_gated(self.gate, padded, film, made, pixel_noise_e)
+            shares = self._compute_gated(self.gate, padded, film, made, pixel_noise_e)
         else:
             self._compute_whole(film, np.arange(len(made)), made)
         light = made[:, margin.top_px :, margin.left_px :][:, :height, :width]
         light = np.maximum(light, np.float32(0.0))
         light *= np.float32(self.recipe.input_scale_e)
-        return Denoised(light_e=light, active_share=share)
+        return Denoised(light_e=light, active_shares=shares)
 
     def _compute_whole(self, film: Frames, numbers: npt.NDArray[np.int64], made: Frames) -> None:
         """Compute every pixel of some frames."""
@@ -162,11 +181,11 @@ class Denoiser:
 
     def _compute_gated(
         self, gate: GateSettings, frames_e: Frames, film: Frames, made: Frames, noise_e: float
-    ) -> float:
-        """Compute the active cells of frames, crowded frames in full; return the active share."""
+    ) -> npt.NDArray[np.float64]:
+        """Compute the active cells of frames, crowded frames in full; return the active shares."""
         shown = frames_e[self.reach : self.reach + len(made)]
         active = np.stack([active_cells(frame_e, gate, pixel_noise_e=noise_e) for frame_e in shown])
-        shares = active.mean(axis=(1, 2))
+        shares: npt.NDArray[np.float64] = active.mean(axis=(1, 2))
         self._compute_whole(film, np.flatnonzero(shares > gate.dense_share), made)
         places = [
             np.insert(windows_over(active[number]), 0, number, axis=1)
@@ -176,4 +195,34 @@ class Denoiser:
             compute_patches(
                 self._engine, film, self.recipe.frames, np.concatenate(places), active, made
             )
-        return float(shares.mean())
+        return shares
+
+
+#: The one made last in this process, by what it was made from: to make it takes a second.
+_made: dict[tuple[Any, ...], Denoiser] = {}
+
+
+def _made_again(
+    checkpoint: Checkpoint,
+    device: str,
+    engine: str,
+    gate: GateSettings | None,
+    half_precision: bool | None,
+    label: str,
+) -> Denoiser:
+    """Return the denoiser that was pickled, as one of one worker."""
+    key = (checkpoint.digest, device, engine, gate, half_precision)
+    found = _made.get(key) if checkpoint.digest else None
+    if found is None:
+        found = Denoiser(
+            checkpoint, device=device, engine=engine, gate=gate, workers=1,
+            half_precision=half_precision,
+        )  # fmt: skip
+        _made.clear()
+        _made[key] = found
+    if found.engine != label:
+        raise SettingsError(
+            f"a machine that denoises pieces computes with {found.engine}, and the run with "
+            f"{label}; install the same extras everywhere, or set CELLSTORM_CHUNKS=threads"
+        )
+    return found

@@ -69,6 +69,7 @@ class Cluster:
 
     folder: Path
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
+    token: str = field(default_factory=lambda: secrets.token_hex(32))
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,7 +89,10 @@ class Cluster:
             "AWS_SECRET_ACCESS_KEY": _SECRET,
             "AWS_DEFAULT_REGION": "us-east-1",
             MARK: self.mark,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": self.token,
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_JOB_START_TIMEOUT_SECONDS": "604800",
             "RAY_worker_niceness": "0",
             "OMP_NUM_THREADS": "1",
         }
@@ -138,10 +142,11 @@ class Cluster:
             [str(_BIN / "weed"), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
              f"-master.port={ports[0]}", f"-volume.port={ports[1]}", "-filer",
              f"-filer.port={ports[2]}", "-s3", f"-s3.port={self.s3_port}",
+             "-s3.port.iceberg=0", "-s3.port.lance=0",
              f"-s3.config={config}", "-master.volumeSizeLimitMB=64", "-volume.max=50"],
         )  # fmt: skip
         _wait_for_port(self.s3_port)
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 300
         while True:
             try:
                 self.files().mkdir(BUCKET)
@@ -168,7 +173,7 @@ class Cluster:
                 f"--dashboard-port={self.jobs_port}", "--dashboard-host=127.0.0.1",
                 f"--temp-dir={self.folder / 'ray'}"]  # fmt: skip
         self.start_node("head", head, home)
-        _wait_for_port(self.jobs_port, seconds=90)
+        _wait_for_port(self.jobs_port)
         self.start_node("second", [f"--address=127.0.0.1:{self.gcs_port}"], home)
 
     def start_node(self, name: str, where: list[str], home: Path) -> None:
@@ -221,13 +226,14 @@ class Cluster:
         return {
             name.removeprefix(prefix): hashlib.sha256(files.cat_file(name)).hexdigest()
             for name in files.find(prefix)
+            if name.startswith(prefix)  # an empty folder is listed as itself
         }
 
     def _start(self, name, command, *, user=None, extra=None) -> None:
         path = f"{_BIN}:{os.environ.get('PATH', '')}"  # Ray calls `dagster` by name
         with (self.folder / f"{name}.log").open("wb") as log:
             self.started[name] = subprocess.Popen(
-                ["nice", *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, user=user, cwd="/",
                 env={**os.environ, **self.environment, "PATH": path, **(extra or {})},
             )  # fmt: skip
@@ -245,7 +251,7 @@ def _words(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
 
 
-def _wait_for_port(port: int, *, seconds: float = 60.0) -> None:
+def _wait_for_port(port: int, *, seconds: float = 300.0) -> None:
     ends = time.monotonic() + seconds
     while True:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -1,6 +1,10 @@
 """The short form of the trials on a cluster, and what a cluster says that is not well."""
 
 import os
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +17,13 @@ from scale_run import films, local_results, trial
 from cellstorm_assets.object_store import require_store
 from cellstorm_assets.reach import require_database
 from cellstorm_lib.errors import ExportError, RecordingError, SettingsError
+from cellstorm_lib.gan import SHIPPED
+from cellstorm_lib.gan.checkpoint import read_checkpoint
+from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.gan.gate import GateSettings
+from cellstorm_lib.pipeline.choice import calibration_for
+from cellstorm_lib.pipeline.denoise import Network, denoise_recording
+from cellstorm_lib.video.read import open_recording
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,6 +47,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory):
     shutil.rmtree(made, ignore_errors=True)
 
 
+@contextmanager
+def own_ray(folder: Path, monkeypatch: pytest.MonkeyPatch, *, cores: int):
+    """Run Ray in this process; its workers find the functions of this file."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # for as long as this test, on loopback
+    import ray
+
+    ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="error",
+             object_store_memory=100_000_000, _temp_dir=str(folder / "ray"))  # fmt: skip
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
 @pytest.mark.timeout(900)
 def test_recordings_end_right_when_a_worker_is_killed(folder: Path) -> None:
     before = dict(os.environ)
@@ -43,14 +69,14 @@ def test_recordings_end_right_when_a_worker_is_killed(folder: Path) -> None:
     expected = local_results(folder, made)
     os.environ.clear()
     os.environ.update(before)
-    told = trial(folder, made, expected, seed=7)
+    told = trial(folder, made, expected, seed=7, limit_s=600.0)
     assert told.is_done
     assert told.killed
     assert told.compared > 40
     assert told.different == ()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_store_and_a_database_say_what_is_wrong(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,16 +109,12 @@ def test_a_store_and_a_database_say_what_is_wrong(
         cluster.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_pieces_on_ray(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In order, bounded, with the errors of the work, and never by another version."""
-    import ray
-
     from cellstorm_assets import ray_chunks
 
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error",
-             object_store_memory=100_000_000, _temp_dir=str(folder / "ray"))  # fmt: skip
-    try:
+    with own_ray(folder, monkeypatch, cores=1):
         chunks = ray_chunks.RayChunks.connected()
         assert chunks.most_ahead == 2
         taken: list[int] = []
@@ -116,8 +138,47 @@ def test_pieces_on_ray(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ray_chunks, "__version__", "0.0.0-other")
         with pytest.raises(SettingsError, match="install the same version on all machines"):
             list(chunks(abs, [1]))
-    finally:
-        ray.shutdown()
+
+
+@pytest.mark.timeout(900)
+def test_denoising_on_ray_is_identical_although_a_worker_is_killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces are denoised by tasks; the one that is lost is made again, and nothing else."""
+    from cellstorm_assets.ray_chunks import RayChunks
+
+    made = films(folder / "films", 1, frames=320)
+    source = open_recording(made[0])
+    calibration, _ = calibration_for(source, None)
+    denoiser = Denoiser(read_checkpoint(SHIPPED), device="cpu", engine="auto", gate=GateSettings())
+    network = Network(denoiser=denoiser, label="champion")
+    alone, out = folder / "alone" / "d.ome.tif", folder / "d.ome.tif"
+    told = denoise_recording(source, calibration, network, alone, pixel_size_nm=100.0)
+    with own_ray(folder, monkeypatch, cores=2):
+        chunks = RayChunks.connected()
+
+        def deadly(work, items):
+            return chunks(partial(_dies_once, work=work, folder=folder), items)
+
+        again = denoise_recording(
+            source, calibration, network, out, pixel_size_nm=100.0, map_chunks=deadly,
+            piece_px=32 * 64 * 64,
+        )  # fmt: skip
+    assert out.read_bytes() == alone.read_bytes()
+    assert replace(again, frames_per_second=0.0) == replace(told, frames_per_second=0.0)
+    begun = sorted(path.name for path in folder.glob("begun-*"))
+    numbers = [int(name.split("-")[1]) for name in begun]
+    assert numbers == sorted([*range(10), 4])
+
+
+def _dies_once(number: int, *, work, folder: Path):
+    """Work on a piece; end the process when the fifth one is begun for the first time."""
+    mark = folder / f"begun-{number}-{os.getpid()}"
+    is_first = not list(folder.glob(f"begun-{number}-*"))
+    mark.touch()
+    if number == 4 and is_first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return work(number)
 
 
 def _written(place: int, *, counts: np.ndarray) -> np.ndarray:
@@ -150,6 +211,6 @@ def test_the_lab_is_the_one_that_is_deployed(folder: Path) -> None:
     cluster = Cluster(folder=folder / "cluster")
     lab = lab_on(cluster, folder / "lab")
     text = (lab.project.home / "dagster.yaml").read_text()
-    assert "class: RayRunLauncher" in text
+    assert "class: MindedRayRunLauncher" in text
     assert "postgres_url" in text
     assert cluster.environment["AWS_SECRET_ACCESS_KEY"] not in text
