@@ -178,14 +178,14 @@ def ticks(home: Path) -> None:
     from cellstorm_assets.lost_runs import lost_runs
     from cellstorm_assets.project import find_project
     from cellstorm_assets.resources import ProjectResource
-    from cellstorm_assets.schedules import keys_there, stale_requests
+    from cellstorm_assets.schedules import films_there, stale_requests
 
     project = find_project()
     with dg.DagsterInstance.from_config(str(home)) as instance:
         for turn in ("first", "second", "third"):
             timed(
                 f"reprocess_stale, {turn} tick",
-                lambda: stale_requests(instance, project, keys_there(instance)),
+                lambda: stale_requests(instance, project, films_there(instance)),
             )
         found = timed("up_to_date, notes known", lambda: list(lineages(Present(project))))
         timed("checks told to the page", lambda: tell_page(instance, found))

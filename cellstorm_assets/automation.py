@@ -7,6 +7,7 @@ import dagster as dg
 from cellstorm_assets.lineage_checks import UP_TO_DATE_KEYS
 from cellstorm_assets.partitions import CAMERAS, DATASETS, RECORDINGS
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_assets.run_inputs import tags_of_runs
 from cellstorm_assets.training_sets import SPOTS, refuse_unready
 from cellstorm_assets.watching import MOST_RUNS, Watch, watch
 from cellstorm_lib.errors import SettingsError
@@ -89,13 +90,15 @@ def new_recordings(
 
     The cursor holds what was seen of each file: it is read when it looks the same on two ticks,
     and again when it changes. A run that failed is asked for again only when the file was put
-    there anew or what lies beside it was changed.
+    there anew or what lies beside it was changed; when anything else it depends on was, the
+    schedule of stale results asks.
     """
     before = Watch.parsed(context.cursor)
     now = watch(project.project(), before)
     for remark in now.new_remarks(before):
         context.log.warning(remark)
-    requests: dict[str, dg.RunRequest] = {}
+    attempts: dict[str, str] = {}
+    files: dict[str, str] = {}
     settled: list[str] = []
     for name in now.to_run():
         key = now.key_of(name)
@@ -105,18 +108,22 @@ def new_recordings(
         if runs and not runs[0].is_finished:
             continue  # how it ends decides
         if not runs or runs[0].status == dg.DagsterRunStatus.FAILURE:
-            if len(requests) == MOST_RUNS:
+            if len(attempts) == MOST_RUNS:
                 break
-            attempt = f"{key}-{len(runs)}" if runs else key
-            requests.setdefault(key, dg.RunRequest(run_key=attempt, partition_key=key))
+            attempts.setdefault(key, f"{key}-{len(runs)}" if runs else key)
+            files.setdefault(key, name)
         settled.append(name)
     now = now.with_asked(settled)
-    if not requests and now.files == before.files:
+    if not attempts and now.files == before.files:
         return dg.SkipReason("; ".join(("no new recording", *now.remarks()[:_MOST_REMARKS])))
     known = set(context.instance.get_dynamic_partitions("recording"))
-    missing = [key for key in requests if key not in known]
+    missing = [key for key in attempts if key not in known]
+    tags = tags_of_runs(project.project(), files)
     return dg.SensorResult(
-        run_requests=list(requests.values()),
+        run_requests=[
+            dg.RunRequest(run_key=attempt, partition_key=key, tags=tags[key])
+            for key, attempt in attempts.items()
+        ],
         dynamic_partitions_requests=[RECORDINGS.build_add_request(missing)] if missing else [],
         cursor=now.text(),
     )

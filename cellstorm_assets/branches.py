@@ -17,6 +17,7 @@ from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.lineage import STEPS, settings_inputs
+from cellstorm_lib.pipeline.not_denoised import no_spots
 from cellstorm_lib.pipeline.quality import Quality, measure_quality
 from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEntry
 from cellstorm_lib.pipeline.settings import PipelineSettings
@@ -343,8 +344,12 @@ def _denoised_spots(in_branch: Declare) -> dg.AssetsDefinition:
         """Every blink that was found and fitted in the denoised frames, frame by frame."""
         with said_plainly():
             settings, inputs = _with_detection(project, config)
+            film, missing = source_of(recording, project), denoised_stack.missing
+            if missing:
+                found, report = no_spots(film, recording.pixel_size_nm, missing)
+                return _found_spots(found, report, "denoised", inputs)
             found, report = find_denoised_spots(
-                source_of(recording, project),
+                film,
                 stack_of(project.project(), context.partition_key),
                 denoised_stack,
                 recording.pixel_size_nm,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from cellstorm_assets.project import find_project
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CalibrationError, SettingsError, printable
-from cellstorm_lib.pipeline.steps import Announce, Progress
+from cellstorm_lib.progress import Announce, Progress
 from cellstorm_lib.recording import FrameSource
 
 PATH = click.Path(path_type=Path)
@@ -139,11 +139,12 @@ def announced(unit: str = "frames") -> Announce:
     """Return what shows each step on a terminal, and nothing in a pipe.
 
     A step that tells its progress gets a bar with the time that is left, the others the time they
-    have taken so far. Steps of less than a second show nothing.
+    have taken so far. Steps of less than a second show nothing. `unit` is what steps are counted
+    in that name none.
     """
 
-    def announce(step: str) -> Progress:
-        return STEPS.begin(step, unit)
+    def announce(step: str, counted: str = unit, /) -> Progress:
+        return STEPS.begin(step, counted)
 
     return announce
 
@@ -167,7 +168,7 @@ class ShownStep:
             threading.Thread(target=_tick, args=(bar, self._is_over), daemon=True).start()
 
         def progress(done: int, total: int) -> None:
-            bar.total, bar.bar_format = total, None
+            bar.total, bar.bar_format = total, None if unit else _IN_PARTS
             bar.update(done - bar.n)
             if done >= total and self._bar is bar:
                 self.finish()
@@ -191,5 +192,6 @@ def _tick(bar: tqdm, is_over: threading.Event) -> None:
                 bar.refresh(nolock=True)
 
 
+_IN_PARTS = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 _WITHOUT_END = "{desc}: {elapsed} so far"
 STEPS = ShownStep()

@@ -72,8 +72,10 @@ def denoise(
     from cellstorm_assets.denoising import network_of
     from cellstorm_assets.project import find_project
     from cellstorm_lib.errors import RecordingError, SettingsError
-    from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
+    from cellstorm_lib.pipeline.choice import RecordingChoice, calibration_for, pixel_size_for
     from cellstorm_lib.pipeline.denoise import denoise_recording
+    from cellstorm_lib.pipeline.ledger import ledger_of
+    from cellstorm_lib.pipeline.lineage_commands import of_frames
     from cellstorm_lib.video.read import open_recording
 
     if not out.name.lower().endswith(_ENDINGS):
@@ -85,9 +87,14 @@ def denoise(
     network = network_of(find_project(), model, device=device, engine=engine, is_gated=not no_gate)
     given = given_camera(source, camera, offset_adu, gain_e_per_adu, read_noise_e)
     calibration, notes = calibration_for(source, given, own_flat_field=own_flat_field)
+    choice = RecordingChoice(pixel_size_nm=pixel_size_nm, own_flat_field=own_flat_field)
+    settings = find_project().settings()
+    ledger = ledger_of(source.facts, given, choice, settings, model=network.named_input)
     report = denoise_recording(
-        source, calibration, network, out, pixel_size_nm=pixel_nm, progress=announced()("denoise")
-    )
+        source, calibration, network, out,
+        pixel_size_nm=pixel_nm, progress=announced()("denoise"),
+        lineage=of_frames(ledger.note("denoised_stack"), frames).plain(),
+    )  # fmt: skip
     for note in (*notes, *report.remarks):
         click.echo(note, err=True)
     tell(

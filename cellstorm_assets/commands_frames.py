@@ -122,8 +122,10 @@ def localize(
     """
     from cellstorm_assets.project import find_project
     from cellstorm_lib.export.formats import require_ending, write_table
-    from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
+    from cellstorm_lib.pipeline.choice import RecordingChoice, calibration_for, pixel_size_for
+    from cellstorm_lib.pipeline.ledger import ledger_of
     from cellstorm_lib.pipeline.like import find_spots_like, other_program
+    from cellstorm_lib.pipeline.lineage_commands import note_of_spots, of_frames, with_note
     from cellstorm_lib.pipeline.spots import find_spots
     from cellstorm_lib.video.read import open_recording
 
@@ -150,7 +152,12 @@ def localize(
         spots, report = find_spots(source, calibration, pixel_nm, settings, progress=progress)
     else:
         spots, report = find_spots_like(source, calibration, pixel_nm, program, progress=progress)
-    write_table(spots, out)
+    choice = RecordingChoice(pixel_size_nm=pixel_size_nm, own_flat_field=own_flat_field)
+    made_from = note_of_spots(
+        file, ledger_of(source.facts, given, choice, settings), settings,
+        is_denoised=source.facts.is_denoised, like=None if program is None else program.settings,
+    )  # fmt: skip
+    write_table(with_note(spots, of_frames(made_from, frames)), out)
     for note in (*remarks, *notes):
         click.echo(note, err=True)
     _tell_localized(report, calibration, out, is_ours=program is None, wants_json=wants_json)

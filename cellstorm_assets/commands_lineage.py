@@ -49,6 +49,7 @@ def _of_file(path: Path, present: Any) -> tuple[dict[str, str], dict[str, Any]]:
         "recording": note.recording or "not known",
         **{name: label_of(value) for name, value in note.made_from.items() if name not in code},
         "program": note.program,
+        **({"missing": note.missing} if note.missing else {}),
         "code": ", ".join(f"{name[5:]} {value}" for name, value in code.items()) or "not known",
         "state": f"{standing.state}: {standing.reason}",
     }
@@ -68,9 +69,14 @@ def _of_recording(key: str, present: Any) -> tuple[dict[str, str], dict[str, Any
         for name in ("film", "calibration", "model")
         if name in found.now
     }
-    lines |= {name: f"{it.state}: {it.reason}" for name, it in found.standings.items()}
+    lines |= {name: _told(found, name) for name in found.standings}
     results = {
-        name: {"state": it.state, "reason": it.reason, "made_from": dict(found.made_from[name])}
+        name: {
+            "state": it.state,
+            "reason": it.reason,
+            "missing": found.missing.get(name, ""),
+            "made_from": dict(found.made_from[name]),
+        }
         for name, it in found.standings.items()
     }
     return lines, {
@@ -79,6 +85,13 @@ def _of_recording(key: str, present: Any) -> tuple[dict[str, str], dict[str, Any
         "now": dict(found.now),
         "results": results,
     }
+
+
+def _told(found: Any, name: str) -> str:
+    """Return how a result stands, and of one that could not be made, why."""
+    standing, missing = found.standings[name], found.missing.get(name, "")
+    told = f"{standing.state}: {standing.reason}"
+    return f"none, for {missing}; {told}" if missing else told
 
 
 def _of_input(name: str, present: Any) -> tuple[dict[str, str], dict[str, Any]]:

@@ -145,7 +145,7 @@ def process(
     from cellstorm_lib.report.page import recording_page
     from cellstorm_lib.report.picture import write_picture
 
-    project = find_project()
+    project, announce = find_project(), announced()
     folder = out or file.with_name(f"{file.stem}-cellstorm")
     result = process_recording(
         source,
@@ -155,11 +155,12 @@ def process(
         own_flat_field=own_flat_field,
         network=None if no_denoise else network_of(project, model),
         settings=project.settings(),
-        announce=announced(),
+        announce=announce,
     )
     report = folder / "report.html"
     with written_whole(report) as temporary:
-        page = page_with(recording_page(result), _note(result, "recording_report"))
+        page = recording_page(result, progress=announce("report", ""))
+        page = page_with(page, _note(result, "recording_report"))
         temporary.write_text(page, encoding="utf-8")
     for branch in result.branches.values():
         picture = folder / branch.name / "super_resolution.png"
@@ -207,11 +208,14 @@ def compare(
     from cellstorm_assets.compared import compared_rows
     from cellstorm_assets.project import find_project
     from cellstorm_lib.files import written_whole
+    from cellstorm_lib.pipeline.lineage_commands import note_of_files
+    from cellstorm_lib.pipeline.lineage_files import page_with
     from cellstorm_lib.report.comparison import comparison_page
 
     rows = compared_rows(files, find_project(), pixel_size_nm, camera, announced())
     with written_whole(out) as temporary:
-        temporary.write_text(comparison_page(rows), encoding="utf-8")
+        page = page_with(comparison_page(rows), note_of_files("compare", files))
+        temporary.write_text(page, encoding="utf-8")
     tell(
         {row.name: f"{len(row.localizations)} localizations, {answer(row)}" for row in rows}
         | {"page": str(out)},

@@ -28,20 +28,26 @@ def quality(
     Give spots as found, drift-corrected: they are merged here. A merged table tells everything but
     the localization precision.
     """
+    from cellstorm_lib.pipeline.lineage_commands import note_of_command
+    from cellstorm_lib.pipeline.lineage_files import LINEAGE
     from cellstorm_lib.pipeline.quality import quality_of_table
     from cellstorm_lib.report.quality import quality_rows
     from cellstorm_lib.video.tiff import read_image
 
     localizations = read_table(table, pixel_size_nm=pixel_size_nm)
     image, image_pixel_nm = (None, None) if widefield is None else read_image(widefield)
-    announced()("quality")
-    measured = quality_of_table(localizations, widefield=image, widefield_pixel_nm=image_pixel_nm)
+    measured = quality_of_table(
+        localizations,
+        widefield=image,
+        widefield_pixel_nm=image_pixel_nm,
+        progress=announced()("quality", ""),
+    )
     tell(
         {
             row.name: f"{row.value}{': ' if row.remark else ''}{row.remark}"
             for row in quality_rows(measured)
         },
-        quality_figures_of(measured),
+        quality_figures_of(measured) | {LINEAGE: note_of_command("quality", table).plain()},
         wants_json=wants_json,
     )
 

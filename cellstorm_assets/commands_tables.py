@@ -9,6 +9,8 @@ import click
 from cellstorm_assets.command_options import PATH, announced, as_json, out_file, pixel_size, tell
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.export.formats import read_table, read_truth, require_ending, write_table
+from cellstorm_lib.pipeline.lineage_commands import note_of_command, with_note
+from cellstorm_lib.pipeline.lineage_files import LINEAGE, note_picture
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.tables import Localizations
 
@@ -49,12 +51,13 @@ def drift(
     from cellstorm_lib.refine.drift import apply_drift, estimate_drift
 
     localizations = in_and_out(table, out, pixel_size_nm)
-    announced()("drift")
-    found = estimate_drift(localizations, PipelineSettings().drift)
+    settings = PipelineSettings().drift
+    found = estimate_drift(localizations, settings, progress=announced()("drift", ""))
     still = apply_drift(localizations, found)
     if leave_out_fiducials and "is_fiducial" in still:
         still = still.take(~still.column("is_fiducial"))
-    write_table(still, out)
+    note = note_of_command("drift", table, drift=settings)
+    write_table(with_note(still, note), out)
     figures = {
         "rms_nm": found.rms_nm,
         "segments": found.segments,
@@ -105,8 +108,9 @@ def merge(
 
     localizations = in_and_out(table, out, pixel_size_nm)
     settings = MergeSettings(radius_uncertainties=radius_uncertainties, dark_frames=dark_frames)
-    merged, report = merge_blinks(localizations, settings)
-    write_table(merged, out)
+    merged, report = merge_blinks(localizations, settings, progress=announced()("merge", ""))
+    note = note_of_command("merge", table, merge=settings)
+    write_table(with_note(merged, note), out)
     tell(
         {"molecules": f"{len(merged)} from {len(localizations)} localizations in {out}"},
         asdict(report),
@@ -134,7 +138,8 @@ def select(
 
     localizations = in_and_out(table, out, pixel_size_nm)
     kept, report = select_rows(localizations, expression)
-    write_table(kept, out)
+    note = note_of_command("select", table, keep=expression)
+    write_table(with_note(kept, note), out)
     tell(
         {"kept": f"{len(kept)} of {len(localizations)} localizations in {out}"},
         asdict(report),
@@ -175,22 +180,28 @@ def render(
     from cellstorm_lib.report.picture import write_picture
     from cellstorm_lib.video.tiff import write_image
 
-    if out.suffix.lower() not in {".png", ".tif", ".tiff"}:
+    ending = out.suffix.lower()
+    if ending not in {".png", ".tif", ".tiff"}:
         raise SettingsError(f"{out} must end in .png or .tif, so that the format is known")
-    if by_z and out.suffix.lower() != ".png":
+    if by_z and ending != ".png":
         raise SettingsError(f"--by-z gives colours, which need a .png, got {out.name}")
     localizations = read_table(table, pixel_size_nm=pixel_size_nm)
     settings = RenderSettings(pixel_nm=render_pixel_nm, method=method)  # type: ignore[arg-type]
+    note, is_picture = note_of_command("render", table, render=settings), ending == ".png"
     if by_z:
         depth = render_depth(localizations, settings)
         image = depth.density
         write_depth_picture(depth, out)
     else:
-        image = render_table(localizations, settings)
-        if out.suffix.lower() == ".png":
+        told = announced()("render", "localizations")
+        image = render_table(localizations, settings, progress=told)
+        if is_picture:
             write_picture(image, out)
         else:
-            write_image(out, image.image, pixel_size_nm=image.pixel_nm)
+            details = {LINEAGE: note.plain()}
+            write_image(out, image.image, pixel_size_nm=image.pixel_nm, details=details)
+    if is_picture:
+        note_picture(out, note)
     rows, columns = image.image.shape
     tell(
         {
@@ -258,13 +269,12 @@ def frc(
             localizations,
             thickness_nm=planes_nm,
             settings=wanted,
-            progress=announced("slices")("resolution of slices"),
+            progress=announced()("resolution of slices", ""),
         )
         if planes_nm is not None
         else ()
     )
-    announced()("resolution")
-    report = measure_frc(localizations, wanted)
+    report = measure_frc(localizations, wanted, progress=announced()("resolution", ""))
     tell(
         {
             "resolution": _resolution(report),
@@ -282,6 +292,7 @@ def frc(
             "render_pixel_nm": report.render_pixel_nm,
             "reason": report.reason,
             **({"planes": [_plane_figures(plane) for plane in planes]} if planes else {}),
+            LINEAGE: note_of_command("frc", table, frc=wanted).plain(),
         },
         wants_json=wants_json,
     )
@@ -378,7 +389,7 @@ def _number(value: float | None, unit: str) -> str:
 def convert(table: Path, out: Path, *, pixel_size_nm: float | None) -> None:
     """Write TABLE in another format, chosen by the ending of OUT."""
     localizations = in_and_out(table, out, pixel_size_nm)
-    write_table(localizations, out)
+    write_table(with_note(localizations, note_of_command("convert", table)), out)
     tell({"localizations": f"{len(localizations)} in {out}"}, {}, wants_json=False)
 
 

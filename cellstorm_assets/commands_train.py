@@ -97,14 +97,14 @@ def train(
         films=tuple(filter(None, films.split(","))),
     )
     tags = {"sweep": sweep_name(recipes, sweeps)} if len(chosen) > 1 else {}
-    announce = announced("steps")
+    announce = announced()
     made: list[TrainedVersion] = []
     failures: list[str] = []
     for recipe in chosen:
         try:
             outcome = train_version(
                 pairs, recipe, project,
-                dataset=name, settings=settings, tags=tags, progress=announce(recipe.name),
+                dataset=name, settings=settings, tags=tags, announce=announce,
             )  # fmt: skip
             made.append(outcome.version)
         except CellstormError as error:

@@ -8,7 +8,8 @@ from cellstorm_assets.project import RECORDINGS, Project
 from cellstorm_lib.export.formats import read_table
 from cellstorm_lib.pipeline.process import process_recording
 from cellstorm_lib.pipeline.settings import PipelineSettings
-from cellstorm_lib.pipeline.steps import Announce, linked
+from cellstorm_lib.pipeline.steps import linked
+from cellstorm_lib.progress import Announce, in_parts
 from cellstorm_lib.reconstruct.frc import measure_frc
 from cellstorm_lib.reconstruct.render import render
 from cellstorm_lib.report.comparison import ComparisonRow
@@ -29,7 +30,7 @@ def compared_rows(
         if file.suffix.lower() in RECORDINGS:
             rows.append(_processed(file, project, settings, pixel_size_nm, camera, announce))
         else:
-            rows.append(_table(file, settings, pixel_size_nm))
+            rows.append(_table(file, settings, pixel_size_nm, announce))
     return rows
 
 
@@ -61,14 +62,18 @@ def _processed(
     )
 
 
-def _table(file: Path, settings: PipelineSettings, pixel_size_nm: float | None) -> ComparisonRow:
+def _table(
+    file: Path, settings: PipelineSettings, pixel_size_nm: float | None, announce: Announce
+) -> ComparisonRow:
     """Return the row of a table."""
+    read, drawn, resolved = in_parts(announce(file.name, ""), 1.0, 0.5, 2.0)
     table = linked(read_table(file, pixel_size_nm=pixel_size_nm), settings.merge)
+    read(1, 1)
     notes = ("The field is inferred from the table's extent.",) if table.field.is_inferred else ()
     return ComparisonRow(
         name=file.name,
         localizations=table,
-        image=render(table, settings.render),
-        frc=measure_frc(table, settings.frc),
+        image=render(table, settings.render, progress=drawn),
+        frc=measure_frc(table, settings.frc, progress=resolved),
         notes=notes,
     )

@@ -15,6 +15,7 @@ from cellstorm_assets import (
     datasets,
     denoising,
     display_capture,
+    leftovers,
     lineage_checks,
     lost_runs,
     models,
@@ -23,6 +24,7 @@ from cellstorm_assets import (
     reports,
     schedules,
     schedules_models,
+    store_films,
     training_sets,
 )
 from cellstorm_assets.object_store import STORE_VARIABLE
@@ -52,6 +54,7 @@ def build_defs(
         How the steps of one run are executed; runs themselves go side by side.
     """
     store = os.environ.get(STORE_VARIABLE, "")
+    has_films = bool(os.environ.get(store_films.FILMS_VARIABLE))
     return dg.Definitions(
         assets=[
             *cameras.CAMERA_ASSETS,
@@ -81,6 +84,7 @@ def build_defs(
             automation.reproduce_paper,
             schedules_models.score_denoisers,
             calibration_age.check_calibrations,
+            *([store_films.fetch_films] if has_films else []),
         ],
         schedules=[
             schedules.reprocess_stale,
@@ -93,6 +97,8 @@ def build_defs(
             automation.new_cameras,
             automation.new_datasets,
             lost_runs.lost_runs,
+            leftovers.leftovers,
+            *([store_films.films_in_store] if has_films else []),
         ],
         executor=executor,
         resources={

@@ -9,15 +9,31 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from cellstorm_assets.chunk_workers import map_chunks_in_use
+from cellstorm_assets.lineage import champion_input, stored_records
 from cellstorm_assets.lineage_notes import used
-from cellstorm_assets.metadata import as_metadata, frame_picture, picture, said_plainly, table
+from cellstorm_assets.metadata import (
+    as_check,
+    as_metadata,
+    frame_picture,
+    may_pass,
+    picture,
+    said_plainly,
+    table,
+)
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.project import Project
 from cellstorm_assets.recordings import GROUP, OWNERS, source_of
 from cellstorm_assets.registry import CHAMPION, checkpoint_path
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
-from cellstorm_lib.pipeline.lineage import STEPS, model_input
+from cellstorm_lib.pipeline.lineage import STEPS, identity_of, model_input
+from cellstorm_lib.pipeline.not_denoised import (
+    REASONS,
+    check_denoised,
+    judged_by_raw_alone,
+    no_stack,
+)
 from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEntry
 from cellstorm_lib.pipeline.steps import check_positions
 from cellstorm_lib.pipeline.verdict import BranchFindings
@@ -67,6 +83,9 @@ def stack_of(project: Project, partition: str) -> Path:
     return project.assets_folder / "denoised_stack" / f"{partition}.ome.tif"
 
 
+STACK = dg.AssetKey("denoised_stack")
+
+
 @dg.asset(
     partitions_def=RECORDINGS,
     group_name=GROUP,
@@ -75,27 +94,43 @@ def stack_of(project: Project, partition: str) -> Path:
     code_version=STEPS["denoised_stack"].code,
     io_manager_key="parquet",
     deps=["champion_denoiser"],
+    dagster_type=dg.PythonObjectDagsterType(DenoiseReport, name="Denoised"),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "was_denoised",
+            asset=STACK,
+            description="The network could denoise the film; where it could not, the report is "
+            "made of the raw branch and says why.",
+        )
+    ],
 )
 def denoised_stack(
     context: dg.AssetExecutionContext,
     config: DenoiseForm,
     recording: RecordingEntry,
     project: ProjectResource,
-) -> dg.MaterializeResult[DenoiseReport]:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The film as the champion network sees it: the light of molecules, without background."""
     from cellstorm_lib.pipeline.denoise import denoise_recording
 
     home, is_chosen = project.project(), config.model != CHAMPION
-    path, pixel_nm = stack_of(home, context.partition_key), recording.pixel_size_nm
+    key, pixel_nm = context.partition_key, recording.pixel_size_nm
+    path = stack_of(home, key)
     with said_plainly():
-        network = network_of(home, config.model, device=config.device)
-        told = denoise_recording(
-            source_of(recording, project),
-            recording.calibration,
-            network,
-            path,
-            pixel_size_nm=pixel_nm,
-        )
+        try:
+            network = network_of(home, config.model, device=config.device)
+            told = denoise_recording(
+                source_of(recording, project),
+                recording.calibration,
+                network,
+                path,
+                pixel_size_nm=pixel_nm,
+                map_chunks=map_chunks_in_use(),
+            )
+        except REASONS as error:
+            if config != DenoiseForm() or may_pass(error) or has_stack_of(home, key):
+                raise
+            return without_stack(home, recording, path, str(error))
         shown = {
             **middle_frame("a frame, as filmed", source_of(recording, project), pixel_nm),
             **middle_frame("a frame, denoised", open_recording(path), pixel_nm),
@@ -109,6 +144,36 @@ def denoised_stack(
             **used({"model": model_input(told.model, told.model_digest, is_launchpad=is_chosen)}),
         },
         data_version=dg.DataVersion(f"{recording.facts.digest[:16]}-{told.model_digest[:16]}"),
+        check_results=[as_check(check_denoised(told), STACK)],
+    )
+
+
+def has_stack_of(project: Project, key: str) -> bool:
+    """Return whether a recording's film was denoised with its very camera before.
+
+    Such a result stays, though the network of today cannot make it anew.
+    """
+    records = stored_records(project, key)
+    film, stack = records.get("recording"), records.get("denoised_stack")
+    if film is None or stack is None or not stack_of(project, key).is_file():
+        return False
+    return all(identity_of(stack.get(name, "")) == identity_of(film[name]) for name in film)
+
+
+def without_stack(
+    project: Project, recording: RecordingEntry, path: Path, reason: str
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Return as a result that a recording cannot be denoised, and why."""
+    path.unlink(missing_ok=True)  # of another camera
+    told = no_stack(reason)
+    return dg.MaterializeResult(
+        value=told,
+        metadata={
+            "missing": reason,
+            **used({"model": champion_input(project)}, missing=reason),
+        },
+        data_version=dg.DataVersion(f"{recording.facts.digest[:16]}-none"),
+        check_results=[as_check(check_denoised(told), STACK)],
     )
 
 
@@ -149,22 +214,25 @@ def verdict(
 ) -> dg.MaterializeResult[JudgedRecording]:
     """Whether to use the raw or the denoised branch of this recording, and why."""
     with said_plainly():
-        judged = judge_recording(
-            BranchFindings(
-                spots=raw_spots,
-                frc=raw_frc_report.chosen,
-                checks=check_positions(raw_localizations),
-            ),
-            BranchFindings(
-                spots=denoised_spots,
-                frc=denoised_frc_report.chosen,
-                checks=check_positions(denoised_localizations),
-            ),
-            denoised_stack,
-            film=source_of(recording, project),
-            calibration=recording.calibration,
-            stack=stack_of(project.project(), context.partition_key),
-        )
+        if denoised_stack.missing:
+            judged = judged_by_raw_alone(denoised_stack.missing)
+        else:
+            judged = judge_recording(
+                BranchFindings(
+                    spots=raw_spots,
+                    frc=raw_frc_report.chosen,
+                    checks=check_positions(raw_localizations),
+                ),
+                BranchFindings(
+                    spots=denoised_spots,
+                    frc=denoised_frc_report.chosen,
+                    checks=check_positions(denoised_localizations),
+                ),
+                denoised_stack,
+                film=source_of(recording, project),
+                calibration=recording.calibration,
+                stack=stack_of(project.project(), context.partition_key),
+            )
     found = judged.verdict
     rows = [astuple(evidence) for evidence in found.evidence]
     shown = {

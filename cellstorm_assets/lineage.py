@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cellstorm_assets.project import Project
 from cellstorm_assets.registry import champion_of, registered_versions
+from cellstorm_assets.store_notes import StoreNotes
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CellstormError
 from cellstorm_lib.files import digest_of_file
@@ -25,6 +26,7 @@ from cellstorm_lib.pipeline.lineage import (
     model_input,
     settings_inputs,
     standing_of,
+    standing_of_command,
 )
 from cellstorm_lib.pipeline.lineage_files import Note, needed_note, note_in
 
@@ -52,6 +54,8 @@ class RecordingLineage:
         The record of each result that is there; empty for one that has none.
     standings : mapping of str to Standing
         By the name of the result.
+    missing : mapping of str to str
+        Why some of them hold nothing: the recording could not be denoised.
     """
 
     key: str
@@ -59,6 +63,7 @@ class RecordingLineage:
     now: Record
     made_from: Mapping[str, Record]
     standings: Mapping[str, Standing]
+    missing: Mapping[str, str]
 
     def stale(self, *, with_deliberate: bool = True) -> list[str]:
         """Return the results that no longer fit, in the order of the work.
@@ -77,6 +82,7 @@ class Present:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.store = StoreNotes.in_use()
         self._common = {
             **code_inputs(),
             **settings_inputs(project.settings()),
@@ -103,7 +109,7 @@ class Present:
             choice = read_choice(path)
             film = film_input(path.name, film_digest(kept["film"]), choice.roi)
             calibration = calibration_input(self._camera(choice.camera), choice)
-        except CellstormError as error:
+        except (CellstormError, OSError) as error:  # a name too long for a sidecar, say
             return {**self._common, **kept, "calibration": f"what cannot be read: {error} #"}
         return {**self._common, "film": film, "calibration": calibration}
 
@@ -130,13 +136,19 @@ def champion_input(project: Project) -> str:
 
 def stored_records(project: Project, key: str) -> dict[str, Record]:
     """Return the records of a recording's results, as far as they have any."""
-    notes = _stored_notes(project, key)
+    notes = _stored_notes(project, StoreNotes.in_use(), key)
     return {name: note.made_from for name, note in notes.items() if note is not None}
+
+
+def why_not_denoised(project: Project, key: str) -> str:
+    """Return why a recording could not be denoised; nothing where it was, or was not tried."""
+    note = _stored_notes(project, StoreNotes.in_use(), key).get("denoised_stack")
+    return "" if note is None else note.missing
 
 
 def recording_lineage(present: Present, key: str) -> RecordingLineage:
     """Return what the results of one recording were made from, and how they stand."""
-    notes = _stored_notes(present.project, key)
+    notes = _stored_notes(present.project, present.store, key)
     known = [note for note in notes.values() if note is not None]
     recording = next((note.recording for note in known if note.recording), "")
     recorded: dict[str, str] = {}
@@ -146,18 +158,29 @@ def recording_lineage(present: Present, key: str) -> RecordingLineage:
     made_from = {name: note.made_from if note else {} for name, note in notes.items()}
     standings = {name: standing_of(name, record, now) for name, record in made_from.items()}
     return RecordingLineage(
-        key=key, recording=recording, now=now, made_from=made_from, standings=standings
+        key=key,
+        recording=recording,
+        now=now,
+        made_from=made_from,
+        standings=standings,
+        missing={name: note.missing for name, note in notes.items() if note and note.missing},
     )
 
 
 def lineages(present: Present, keys: Iterable[str] | None = None) -> Iterator[RecordingLineage]:
     """Yield the lineage of each recording; of all that have results when no keys are given."""
-    for key in stored_keys(present.project) if keys is None else keys:
+    wanted = list(stored_keys(present.project) if keys is None else keys)
+    if present.store is not None:
+        present.store.look_ahead((name, file_name(name, key)) for key in wanted for name in STEPS)
+    for key in wanted:
         yield recording_lineage(present, key)
 
 
 def stored_keys(project: Project) -> list[str]:
     """Return the partition keys of the recordings that have results."""
+    store = StoreNotes.in_use()
+    if store is not None:
+        return store.keys()
     return sorted(
         path.stem
         for path in (project.assets_folder / "recording").glob("*.parquet")
@@ -165,13 +188,24 @@ def stored_keys(project: Project) -> list[str]:
     )
 
 
-def result_file(project: Project, result: str, key: str) -> Path:
-    """Return where a result of a recording is kept."""
+def file_name(result: str, key: str) -> str:
+    """Return the name of the file that holds a result of a recording."""
     if result == "recording_report":
-        ending = ".html"
-    else:
-        ending = ".tif" if result.rpartition("/")[2] in _IMAGES else ".parquet"
-    return project.assets_folder / result / f"{key}{ending}"
+        return f"{key}.html"
+    return f"{key}{'.tif' if result.rpartition('/')[2] in _IMAGES else '.parquet'}"
+
+
+def result_file(project: Project, result: str, key: str) -> Path:
+    """Return where a result of a recording is kept, in a project that keeps its results."""
+    return project.assets_folder / result / file_name(result, key)
+
+
+def has_results(project: Project, results: Iterable[str], key: str) -> bool:
+    """Return whether all of some results of a recording are there."""
+    store = StoreNotes.in_use()
+    if store is not None:
+        return all(store.has(name, file_name(name, key)) for name in results)
+    return all(result_file(project, name, key).is_file() for name in results)
 
 
 def file_note(path: Path) -> Note:
@@ -200,25 +234,33 @@ def file_standing(present: Present, path: Path, note: Note) -> Standing:
         found = recording_lineage(present, key).standings
         if note.result in found:
             return found[note.result]
-    return standing_of(note.result, note.made_from, present.inputs("", note.made_from))
+    now = present.inputs("", note.made_from)
+    if note.result not in STEPS:
+        return standing_of_command(note.made_from, now)
+    return standing_of(note.result, note.made_from, now)
 
 
-def _stored_notes(project: Project, key: str) -> dict[str, Note | None]:
+def _stored_notes(project: Project, store: StoreNotes | None, key: str) -> dict[str, Note | None]:
     """Return the note of each result that a recording has."""
-    files = {name: result_file(project, name, key) for name in STEPS}
+    names = {name: file_name(name, key) for name in STEPS}
+    if store is not None:
+        there = {name: file for name, file in names.items() if store.has(name, file)}
+        return {name: _own(store.note(name, file), name, key) for name, file in there.items()}
+    files = {name: project.assets_folder / name / file for name, file in names.items()}
     return {name: _note_of(path, name, key) for name, path in files.items() if path.is_file()}
 
 
 def _note_of(path: Path, result: str, key: str) -> Note | None:
-    """Return the note of a stored result, read again only when the file changed.
-
-    That of another result, or of another recording, says nothing of this one.
-    """
+    """Return the note of a stored result, read again only when the file changed."""
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
-    note = _read(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    return _own(_read(path, status.st_size, status.st_mtime_ns, status.st_ino), result, key)
+
+
+def _own(note: Note | None, result: str, key: str) -> Note | None:
+    """Return a note, unless it is that of another result or recording, which says nothing."""
     if note is None or note.result != result:
         return None
     digest = film_digest(note.made_from.get("film", ""))

@@ -13,12 +13,16 @@ from cellstorm_lib.pipeline.lineage_files import Note
 #: The entries of a materialization: what it read itself, and everything it was made from.
 INPUTS = "inputs"
 MADE_FROM = "made from"
-_RECORDING = "recording"
+_RECORDING, _MISSING = "recording", "missing"
+#: Of what was not denoised, nothing else of that branch is there either.
+_DENOISED = "denoised/"
 #: The notes of what each running step has read, gone with the step.
 _read_by: WeakKeyDictionary[Any, dict[str, Note]] = WeakKeyDictionary()
 
 
-def used(inputs: Mapping[str, str], *, recording: str = "") -> dict[str, dg.MetadataValue]:
+def used(
+    inputs: Mapping[str, str], *, recording: str = "", missing: str = ""
+) -> dict[str, dg.MetadataValue]:
     """Return the metadata by which an asset tells its store what it read itself.
 
     Parameters
@@ -27,8 +31,11 @@ def used(inputs: Mapping[str, str], *, recording: str = "") -> dict[str, dg.Meta
         By name, as `STEPS` has them; more than the result needs do no harm.
     recording : str
         File name of the recording, for the asset that all others are made from.
+    missing : str
+        Why there is no such result of these inputs; empty where there is one.
     """
-    return {INPUTS: dg.MetadataValue.json({**inputs, _RECORDING: recording})}
+    told = {**inputs, _RECORDING: recording, **({_MISSING: missing} if missing else {})}
+    return {INPUTS: dg.MetadataValue.json(told)}
 
 
 def remember(context: dg.InputContext, note: Note) -> None:
@@ -48,8 +55,15 @@ def note_for(context: dg.OutputContext) -> Note | None:
     given = context.output_metadata.get(INPUTS)
     own = dict(given.value) if isinstance(given, dg.JsonMetadataValue) else {}  # type: ignore[arg-type]
     names = [own.pop(_RECORDING, ""), *(note.recording for note in sources.values())]
-    made_from = record_of(result, own, {name: note.made_from for name, note in sources.items()})
-    note = Note(result=result, recording=next(filter(None, names), ""), made_from=made_from)
+    reasons = [own.pop(_MISSING, "")]
+    if result.startswith(_DENOISED):
+        reasons += [note.missing for note in sources.values()]
+    note = Note(
+        result=result,
+        recording=next(filter(None, names), ""),
+        made_from=record_of(result, own, {name: it.made_from for name, it in sources.items()}),
+        missing=next(filter(None, reasons), ""),
+    )
     context.add_output_metadata({MADE_FROM: _shown(note)})
     return note
 
@@ -67,4 +81,5 @@ def _shown(note: Note) -> dg.MetadataValue:
         if not name.startswith("code.")
     ]
     rows += [("program", note.program), ("versions of the code", code)]
+    rows += [("missing, because", note.missing)] if note.missing else []
     return table(("made from", "which"), rows)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cellstorm_assets.lineage import Present, lineages
+from cellstorm_assets.object_store import store_in_use
 from cellstorm_assets.project import Project
 from cellstorm_assets.registry import checkpoint_path
 from cellstorm_lib.camera import CAMERA_PRESETS
@@ -62,7 +63,7 @@ def searched_input(name: str, project: Project) -> SearchedInput:
         raise SettingsError(
             f"{name} is neither a file of cellstorm, nor the key of a recording with results, nor "
             f"a camera of the project, nor a network; keys are the file names in "
-            f"{project.assets_folder / 'recording'}"
+            f"{(store_in_use() or project.assets_folder) / 'recording'}"
         ) from error
     return SearchedInput(kind="model", label=found.label, digest=digest_of_file(found.path))
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 import dagster as dg
+from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import PRIORITY_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
 
 from cellstorm_assets.automation import (
@@ -35,6 +36,11 @@ _GRACE_S = 120.0
 #: Wait after the first failure, and at most, for a disk to be emptied.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 30.0, 6 * 3600.0
 _CANNOT_LOAD = "DagsterExecutionLoadInputError"
+#: What a launcher was asked for may not be known everywhere at once.
+_LAUNCH_S = 60.0
+#: For looking at runs that start; a tick has a minute, and a cluster may answer late.
+_LOOK_S = 20.0
+_GONE = (WorkerStatus.FAILED, WorkerStatus.NOT_FOUND)
 _JOBS = (process_recordings, calibrate_cameras, make_training_pairs)
 
 
@@ -52,6 +58,8 @@ def lost_runs(
 
     The cursor holds the failed runs that are settled, so that each is judged once.
     """
+    for run_id in lost_at_start(context.instance, now=time.time()):
+        context.log.info(f"{run_id} lost its worker before it began")
     settled: set[str] = set(json.loads(context.cursor or "[]"))
     seen: set[str] = set()
     requests: list[dg.RunRequest] = []
@@ -71,6 +79,41 @@ def lost_runs(
     if not requests and cursor == context.cursor:
         return dg.SkipReason("no lost run")
     return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+
+def lost_at_start(instance: dg.DagsterInstance, *, now: float) -> list[str]:
+    """Let runs fail whose worker was lost before it began; Dagster then tries them again.
+
+    Dagster asks for the workers of runs that have begun only. The others it gives up after a time
+    that must be long where runs wait for a place in a cluster.
+
+    Parameters
+    ----------
+    now : float
+        Seconds since 1970.
+
+    Returns
+    -------
+    list of str
+        Their identifiers.
+    """
+    launcher, lost = instance.run_launcher, []
+    if not launcher.supports_check_run_worker_health:
+        return []
+    starting = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])
+    ends = time.monotonic() + _LOOK_S
+    for run in instance.get_runs(starting, limit=_MOST_LOOKED_AT):
+        if time.monotonic() > ends:
+            break
+        launched = instance.get_run_stats(run.run_id).launch_time
+        if launched is None or now - launched < _LAUNCH_S:
+            continue
+        found = launcher.check_run_worker_health(run)
+        still = instance.get_run_by_id(run.run_id)
+        if found.status in _GONE and still is not None and still.status == run.status:
+            instance.report_run_failed(still, f"lost its worker before it began: {found.msg}")
+            lost.append(run.run_id)
+    return lost
 
 
 def _failed(instance: dg.DagsterInstance, job: str) -> Iterator[dg.RunRecord]:

@@ -23,6 +23,7 @@ from cellstorm_lib.evaluate.championship import ChampionshipSettings
 from cellstorm_lib.gan.recipe import RECIPES, Recipe
 from cellstorm_lib.pairs.pair_set import PairSet
 from cellstorm_lib.pipeline.film_look import FilmLook
+from cellstorm_lib.progress import Announce, Progress
 from cellstorm_lib.report.drawing import figure_png
 from cellstorm_lib.report.learning import benchmark_figure, learning_figure
 
@@ -65,6 +66,15 @@ class ScoresForm(dg.Config):
     at_most: int = Field(default=8, ge=1, description="newest versions that are scored")
 
 
+def _logged(context: dg.AssetExecutionContext) -> Announce:
+    """Return what writes the progress of each step into the log of a run."""
+
+    def announce(step: str, unit: str = "frames", /) -> Progress:
+        return lambda done, total: context.log.info(f"{step}: {done} of {total} {unit}".rstrip())
+
+    return announce
+
+
 @dg.asset(
     partitions_def=DATASETS,
     group_name=GROUP,
@@ -89,7 +99,7 @@ def denoiser(
             dataset=context.partition_key,
             settings=config.settings(),
             tags=dagster_tags(context),
-            progress=lambda done, total: context.log.info(f"step {done} of {total}"),
+            announce=_logged(context),
         )
     version = outcome.version
     curves = learning_figure(

@@ -1,5 +1,6 @@
 """Tables, pictures and pages in an object store: where it is, and what is wrong with it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,6 +35,13 @@ def store_path(uri: str) -> UPath:
     if uri.startswith("s3://"):
         return UPath(uri, config_kwargs=_S3_CONFIG)
     return UPath(uri)
+
+
+def store_in_use() -> UPath | None:
+    """Return where the store of results is; None where it is a folder of the project, or a disk."""
+    uri = os.environ.get(STORE_VARIABLE, "")
+    path = store_path(uri) if uri else None
+    return None if path is None or path.protocol in {"", "file"} else path
 
 
 @contextmanager

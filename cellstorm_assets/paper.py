@@ -13,7 +13,7 @@ from cellstorm_assets.recordings import OWNERS
 from cellstorm_assets.registry import CHAMPION
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.paper.settings import PARTS, QUICK, PaperSettings
-from cellstorm_lib.pipeline.steps import silently
+from cellstorm_lib.progress import silently
 from cellstorm_lib.report.paper import PaperFigure
 
 _GROUP = "paper"

@@ -16,7 +16,8 @@ from cellstorm_lib.pipeline.choice import RecordingChoice, sidecar_of, write_cho
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.settings import read_settings
 
-_INSTANCE_TEMPLATE = Path(__file__).with_name("instance.yaml")
+#: The dagster.yaml that a new project gets.
+INSTANCE_TEMPLATE = Path(__file__).with_name("instance.yaml")
 #: Where this program runs from: a checkout, or where it is installed.
 CHECKOUT = Path(__file__).parent.parent
 _SLUG_LENGTH = 40
@@ -121,6 +122,11 @@ def find_project() -> Project:
         When the folders cannot be made.
     """
     given = os.environ.get("CELLSTORM_HOME")
+    if given and "://" in given:
+        raise ExportError(
+            f"CELLSTORM_HOME is {given}, and must be a folder that all machines share; results go "
+            "to a store with CELLSTORM_STORE, and films come from one with CELLSTORM_FILMS"
+        )
     if given:
         home = Path(given).expanduser()
     elif (CHECKOUT / "dagster.yaml").exists():
@@ -138,7 +144,7 @@ def find_project() -> Project:
         ):
             folder.mkdir(parents=True, exist_ok=True)
         if not (project.home / "dagster.yaml").exists():
-            shutil.copyfile(_INSTANCE_TEMPLATE, project.home / "dagster.yaml")
+            shutil.copyfile(INSTANCE_TEMPLATE, project.home / "dagster.yaml")
     except OSError as error:
         raise ExportError(
             f"the project folder {project.home} cannot be used: {error.strerror}; "

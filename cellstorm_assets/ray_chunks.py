@@ -51,8 +51,15 @@ class RayChunks:
             ) from error
         if not ray.is_initialized():
             address = os.environ.get(ADDRESS_VARIABLE, "auto")
+            from ray.exceptions import AuthenticationError
+
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="error")
+            except AuthenticationError as error:
+                raise SettingsError(
+                    f"the Ray cluster at {address} does not let us in; set RAY_AUTH_MODE=token and "
+                    "the cluster's RAY_AUTH_TOKEN for all services"
+                ) from error
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise SettingsError(
                     f"the Ray cluster at {address} does not answer; start it with `ray start`, or "

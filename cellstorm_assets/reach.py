@@ -20,6 +20,7 @@ from cellstorm_lib.errors import CellstormError, SettingsError
 DATABASE_VARIABLE = "DAGSTER_PG_URL"
 JOBS_VARIABLE = "CELLSTORM_RAY_JOBS"
 _ANSWER_S = 5
+_REFUSED = (401, 403)
 #: An S3 store refuses requests from a clock that differs by 15 minutes.
 _MOST_SKEW_S = 300.0
 
@@ -86,10 +87,19 @@ def require_cluster(jobs: str) -> str:
     SettingsError
         When nobody answers there, or another program does.
     """
+    token = os.environ.get("RAY_AUTH_TOKEN", "")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with urllib.request.urlopen(f"{jobs.rstrip('/')}/api/version", timeout=_ANSWER_S) as reply:  # noqa: S310
+        asked = urllib.request.Request(f"{jobs.rstrip('/')}/api/version", headers=headers)  # noqa: S310
+        with urllib.request.urlopen(asked, timeout=_ANSWER_S) as reply:  # noqa: S310
             is_ray = b"ray_version" in reply.read(10_000)
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in _REFUSED:
+            raise SettingsError(
+                f"the Ray cluster at {jobs} does not let us in; set RAY_AUTH_MODE=token and the "
+                "cluster's RAY_AUTH_TOKEN for all services"
+            ) from None
         is_ray = False
     except (OSError, ValueError) as error:
         raise SettingsError(

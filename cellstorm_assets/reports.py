@@ -10,6 +10,7 @@ from cellstorm_assets.branches import BRANCH_ASSETS
 from cellstorm_assets.lineage import stored_records
 from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import picture, said_plainly
+from cellstorm_assets.object_store import store_in_use
 from cellstorm_assets.partitions import RECORDINGS
 from cellstorm_assets.recordings import GROUP, OWNERS
 from cellstorm_assets.resources import ProjectResource
@@ -17,6 +18,7 @@ from cellstorm_assets.summary import first_resolution
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.judged import JudgedRecording
 from cellstorm_lib.pipeline.lineage import STEPS, record_of, settings_inputs
+from cellstorm_lib.pipeline.not_denoised import MISSING
 from cellstorm_lib.pipeline.quality import Quality
 from cellstorm_lib.pipeline.result import (
     BranchResult,
@@ -61,6 +63,9 @@ def stored_result(
     entry: RecordingEntry = value_of(dg.AssetKey("recording"))
     frame_facts: FrameFacts = value_of(dg.AssetKey("frame_facts"))
     judged: JudgedRecording = value_of(dg.AssetKey("verdict"))
+    branches = {"raw": _stored_branch("raw", value_of, check_loss(frame_facts.loss))}
+    if MISSING not in value_of(dg.AssetKey(["denoised", "spots"])).provenance:
+        branches["denoised"] = _stored_branch("denoised", value_of, ())
     return RecordingResult(
         facts=entry.facts,
         loss=frame_facts.loss,
@@ -68,10 +73,7 @@ def stored_result(
         pixel_size_nm=entry.pixel_size_nm,
         frame_facts=frame_facts.table(),
         widefield=value_of(dg.AssetKey("widefield")).values,
-        branches={
-            "raw": _stored_branch("raw", value_of, check_loss(frame_facts.loss)),
-            "denoised": _stored_branch("denoised", value_of, ()),
-        },
+        branches=branches,
         settings=asdict(settings),
         notes=entry.notes,
         verdict=judged.verdict,
@@ -145,12 +147,13 @@ def recording_report(
         made_from = stored_records(project.project(), context.partition_key)
         records = {_REPORT: record_of(_REPORT, inputs, made_from)}
         page = recording_page(replace(result, records=records))
-    path = project.project().assets_folder / "recording_report" / f"{context.partition_key}.html"
+    folder = store_in_use() or project.project().assets_folder
+    path = folder / _REPORT / f"{context.partition_key}.html"
     shown = recommended_first(result)[0]
     return dg.MaterializeResult(
         value=page,
         metadata={
-            "report": dg.MetadataValue.path(path),
+            "report": dg.MetadataValue.path(str(path)),
             "image": picture(preview_png(shown.image), "super-resolution image"),
             "branch": shown.name,
             "bytes": len(page.encode()),

@@ -1,16 +1,28 @@
-"""What happens by the clock: results that no longer fit the project are made anew."""
+"""What happens by the clock: results that no longer fit the project are made anew.
 
+So are those that are missing since a run failed, once what that run depended on has changed.
+"""
+
+from collections.abc import Mapping
 from itertools import takewhile
 
 import dagster as dg
-from dagster._core.storage.tags import PRIORITY_TAG
+from dagster._core.storage.tags import PRIORITY_TAG, WILL_RETRY_TAG
 
 from cellstorm_assets.automation import PARTITION_TAG, new_recordings, process_recordings
-from cellstorm_assets.lineage import Present, RecordingLineage, lineages, result_file
+from cellstorm_assets.lineage import Present, RecordingLineage, has_results, lineages
 from cellstorm_assets.lineage_checks import tell_page
 from cellstorm_assets.metadata import said_plainly
 from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_assets.run_inputs import (
+    INPUTS_TAG,
+    changed_kinds,
+    inputs_of_run,
+    kinds_that_matter,
+    missing_results,
+    tag_of,
+)
 from cellstorm_assets.watching import Watch
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.lineage import STEPS, identity_of, results_after
@@ -24,6 +36,8 @@ STALE_TAG = "cellstorm/stale"
 #: Why, for the page.
 REASON_TAG = "cellstorm/why"
 _REASON_LENGTH = 200
+#: The newest runs of a recording; of those before them nothing is asked.
+_MOST_RUNS_LOOKED_AT = 50
 _TAG_LENGTH = 16
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -41,54 +55,99 @@ _TOGETHER = {"frame_facts", "widefield"}
     cron_schedule="*/5 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Makes anew what no longer fits: results of recordings whose camera, region, "
-    "settings, champion or code changed. A few at a time; each is asked for once.",
+    "settings, champion or code changed, and what a run that failed could not make, once what it "
+    "lacked is there. A few at a time; each is asked for once.",
 )
 def reprocess_stale(
     context: dg.ScheduleEvaluationContext, project: ProjectResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Ask for a run of every recording with stale results, and write the checks of the page."""
-    told = stale_requests(context.instance, project.project(), keys_there(context.instance))
+    told = stale_requests(context.instance, project.project(), films_there(context.instance))
     for request in [] if isinstance(told, dg.SkipReason) else told:
         context.log.info(f"{request.partition_key}: {request.tags[REASON_TAG]}")
     return told
 
 
 def stale_requests(
-    instance: dg.DagsterInstance, project: Project, there: set[str] | None
+    instance: dg.DagsterInstance, project: Project, films: Mapping[str, str] | None
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Return requests for the recordings with stale results that nothing stands against.
 
-    `there`: the keys of the recordings whose film is there; None when that is not known.
+    `films`: the file of each recording whose film is there, by its key; None when that is not
+    known.
     """
     with said_plainly():
         known = sorted(instance.get_dynamic_partitions("recording"))
-        found = list(lineages(Present(project), known))
+        present = Present(project)
+        found = list(lineages(present, known))
     tell_page(instance, found)
-    stale = [each for each in found if each.stale(with_deliberate=False)]
     running = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     busy = {run.tags.get(PARTITION_TAG, "") for run in running}
     room = MOST_AT_A_TIME - sum(STALE_TAG in run.tags for run in running)
     requests: list[dg.RunRequest] = []
-    for each in stale:
+    for each in sorted(found, key=lambda one: bool(one.standings)):  # what has no result yet first
         if len(requests) >= room:
             break
-        is_there = there is None or each.key in there
-        if is_there and each.key not in busy and not was_asked(instance, each):
-            requests.append(request_for(project, each))
+        is_there = films is None or each.key in films
+        if each.key in busy or not is_there or not _first_wanted(each):
+            continue
+        inputs = inputs_of_run(present, each.key, films[each.key]) if films else {}
+        why = _why_again(instance, each, inputs)
+        if why:
+            requests.append(request_for(project, each, why, inputs))
     if requests:
         return requests
-    left = f"the {len(stale)} stale ones are under way, failed for good, or lack their film"
-    return dg.SkipReason(f"{len(found)} recordings: {left if stale else 'none is stale'}")
+    count = sum(bool(each.stale(with_deliberate=False)) for each in found)
+    left = f"the {count} stale ones are under way, failed for good, or lack their film"
+    return dg.SkipReason(f"{len(found)} recordings: {left if count else 'none is stale'}")
 
 
-def keys_there(instance: dg.DagsterInstance) -> set[str] | None:
-    """Return the keys of the recordings whose films the sensor saw; None when it never looked."""
+def films_there(instance: dg.DagsterInstance) -> dict[str, str] | None:
+    """Return the films the sensor saw, by the keys of their recordings; None if it never looked."""
     for state in instance.all_instigator_state():
         if state.instigator_name == new_recordings.name and state.instigator_data is not None:
             seen = Watch.parsed(getattr(state.instigator_data, "cursor", None))
             if seen.files:
-                return {seen.key_of(name) for name, file in seen.files.items() if file.digest}
+                return seen.names_by_key()
     return None
+
+
+def _first_wanted(lineage: RecordingLineage) -> list[str]:
+    """Return the results that are stale, else those that are missing, in the order of the work."""
+    return lineage.stale(with_deliberate=False) or missing_results(lineage)
+
+
+def _why_again(
+    instance: dg.DagsterInstance, lineage: RecordingLineage, inputs: Mapping[str, str]
+) -> str:
+    """Return why a recording is to be run again; nothing where it is not."""
+    stale = lineage.stale(with_deliberate=False)
+    if stale:
+        return "" if was_asked(instance, lineage) else lineage.standings[stale[0]].reason
+    if not inputs:  # which file it is is not known
+        return ""
+    return _why_after_failure(instance, lineage.key, missing_results(lineage), inputs)
+
+
+def _why_after_failure(
+    instance: dg.DagsterInstance, key: str, missing: list[str], inputs: Mapping[str, str]
+) -> str:
+    """Return what changed since a run failed that may have kept it from making what is missing.
+
+    Nothing when it did not fail, or will be tried again anyway. Of a run that someone else asked
+    for, the inputs are not known: those of the last one that tells count; without any, the
+    recording is asked for once.
+    """
+    wanted = dg.RunsFilter(job_name=process_recordings.name, tags={PARTITION_TAG: key})
+    runs = instance.get_runs(wanted, limit=_MOST_RUNS_LOOKED_AT)
+    is_lost = bool(runs) and runs[0].tags.get(WILL_RETRY_TAG) == "true"
+    if not runs or is_lost or runs[0].status != dg.DagsterRunStatus.FAILURE:
+        return ""
+    told = next((run.tags[INPUTS_TAG] for run in runs if INPUTS_TAG in run.tags), None)
+    if told is None:
+        return "its run failed, and it is not known with which inputs"
+    changed = changed_kinds(told, inputs, kinds_that_matter(missing))
+    return f"its run failed, and since then changed: {', '.join(changed)}" if changed else ""
 
 
 def inputs_tag(lineage: RecordingLineage) -> str:
@@ -137,25 +196,27 @@ def may_have_passed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     )
 
 
-def request_for(project: Project, lineage: RecordingLineage) -> dg.RunRequest:
-    """Return the request for a run that makes the stale results of a recording anew.
+def request_for(
+    project: Project, lineage: RecordingLineage, why: str, inputs: Mapping[str, str]
+) -> dg.RunRequest:
+    """Return the request for a run that makes what is stale or missing of a recording anew.
 
     The others stay, unless one that is needed is gone.
     """
-    first = lineage.stale(with_deliberate=False)
-    names = set(results_after(first))
+    names = set(results_after(_first_wanted(lineage)))
     if names & _TOGETHER:
         names |= _TOGETHER
     needed = {source for name in names for source in STEPS[name].results} - names
     selected = [dg.AssetKey(name.split("/")) for name in STEPS if name in names]
-    is_whole = all(result_file(project, name, lineage.key).is_file() for name in needed)
+    is_whole = has_results(project, needed, lineage.key)
     return dg.RunRequest(
         partition_key=lineage.key,
         run_key=f"{lineage.key}-{inputs_tag(lineage)}",
         tags={
             STALE_TAG: inputs_tag(lineage),
-            REASON_TAG: lineage.standings[first[0]].reason[:_REASON_LENGTH],
+            REASON_TAG: why[:_REASON_LENGTH],
             PRIORITY_TAG: "-1",
+            **(tag_of(inputs) if inputs else {}),
         },
-        asset_selection=selected if is_whole else None,
+        asset_selection=selected if is_whole and len(names) < len(STEPS) else None,
     )

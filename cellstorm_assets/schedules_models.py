@@ -6,9 +6,11 @@ a version the champion is left to a person or to the job `choose_champion`.
 
 import dagster as dg
 import pandas as pd
+from upath import UPath
 
 from cellstorm_assets.automation import PARTITION_TAG, train_denoisers
 from cellstorm_assets.lineage import champion_input
+from cellstorm_assets.object_store import store_in_use
 from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.pipeline.lineage import identity_of
@@ -70,8 +72,10 @@ def score_requests(
     """Return a request for each dataset whose scores lack the champion."""
     champion = identity_of(champion_input(home))
     requests = []
-    for path in sorted((home.assets_folder / "denoiser_scores").glob("[!.]*.parquet")):
-        scored = set(pd.read_parquet(path, columns=["weights_digest"])["weights_digest"])
+    folder = (store_in_use() or UPath(home.assets_folder)) / "denoiser_scores"
+    for path in sorted(folder.glob("[!.]*.parquet"), key=str):
+        with path.open("rb") as stream:
+            scored = set(pd.read_parquet(stream, columns=["weights_digest"])["weights_digest"])
         asked = f"champion {champion[:16]}"
         if champion not in scored and not _was_asked(instance, path.stem, asked):
             requests.append(_request(path.stem, asked))

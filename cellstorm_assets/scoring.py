@@ -10,6 +10,7 @@ import pandas as pd
 from cellstorm_assets.project import Project
 from cellstorm_assets.tracking import TrackedRun
 from cellstorm_lib.evaluate.benchmark import summarize_benchmark
+from cellstorm_lib.progress import Progress
 
 if TYPE_CHECKING:
     from cellstorm_lib.gan.denoiser import Denoiser
@@ -27,15 +28,19 @@ def benchmark_scores(
     films: Sequence[str] = (),
     *,
     look: "Callable[[FilmLook], None] | None" = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return the scores of denoisers on benchmark films, which are made once per project.
 
-    `look` is given each film with molecules as it looks closely.
+    `look` is given each film with molecules as it looks closely; `progress` is called with the
+    rows done and all rows.
     """
     from cellstorm_lib.pipeline.score_denoiser import score_denoisers
 
     folder = project.home / "data" / "benchmark"
-    return score_denoisers(denoisers, list(films) or None, folder=folder, look=look)
+    return score_denoisers(
+        denoisers, list(films) or None, folder=folder, look=look, progress=progress
+    )
 
 
 def log_scores(run: TrackedRun, table: pd.DataFrame, name: str) -> dict[str, float]:

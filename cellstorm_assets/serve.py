@@ -14,6 +14,7 @@ from types import FrameType
 import click
 
 from cellstorm_assets.access import LOOPBACK, checked_address, renew_token, token_of
+from cellstorm_assets.instance_file import bring_up_to_date
 from cellstorm_assets.preflight import check_ready, held_alone
 from cellstorm_assets.project import Project, find_project
 from cellstorm_assets.tracking import PAGE_VARIABLE
@@ -66,6 +67,8 @@ def serve(
     click.echo("starting the pages, which takes up to a minute", err=True)
     with ExitStack() as stack:
         held = stack.enter_context(held_alone(project))
+        if remark := bring_up_to_date(project):
+            click.echo(remark, err=True)
         remove_leftovers(project.home / "data")
         servers = {
             name: stack.enter_context(closing(Server(name, command, environment, project, held)))

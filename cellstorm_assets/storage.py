@@ -85,9 +85,19 @@ class _WholeFiles(dg.UPathIOManager):
         FileNotFoundError
             When it was not materialized.
         """
-        path = self.make_safe_partition_path(self._base_path.joinpath(*asset.path), partition)
-        value: Stored = self._read_from(kind, self._with_extension(path))
+        value: Stored = self._read_from(kind, self._path_of(asset, partition))
         return value
+
+    def has_stored(self, asset: dg.AssetKey, partition: str) -> bool:
+        """Return whether one partition of an asset was materialized."""
+        path = self._path_of(asset, partition)
+        with store_told_plainly(str(path)):
+            return path.exists()
+
+    def _path_of(self, asset: dg.AssetKey, partition: str) -> UPath:
+        """Return where one partition of an asset is kept."""
+        path = self.make_safe_partition_path(self._base_path.joinpath(*asset.path), partition)
+        return self._with_extension(path)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read the value; all partitions at once come by key, also when there is only one."""

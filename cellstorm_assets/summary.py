@@ -35,14 +35,14 @@ def summary_of(result: RecordingResult) -> tuple[dict[str, str], dict[str, Any]]
         if check.passed is False and check.name != _TOLD_BY_THE_RESOLUTION
     ]
     lines |= {f"check {words(check.name)}": f"failed: {check.reason}" for check in failed}
-    verdict = result.verdict
+    verdict, denoised = result.verdict, result.branches.get("denoised")
+    if verdict is not None and denoised is not None:
+        lines["denoised"] = (
+            f"{len(denoised.spots)} spots, {len(denoised.localizations)} molecules, "
+            f"resolution {resolution_text(first_resolution(denoised))}, by {verdict.model}"
+        )
     if verdict is not None:
-        denoised = result.branches["denoised"]
-        lines |= {
-            "denoised": f"{len(denoised.spots)} spots, {len(denoised.localizations)} molecules, "
-            f"resolution {resolution_text(first_resolution(denoised))}, by {verdict.model}",
-            "verdict": f"{answer_of(verdict)}: {verdict.reason}",
-        }
+        lines["verdict"] = f"{answer_of(verdict)}: {verdict.reason}"
     figures: dict[str, Any] = {
         "recording": {
             "name": result.facts.name,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLC0415 - torch and MLflow take seconds to import; only those wait who need them.
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,12 @@ from cellstorm_assets.tracking import TrackedRun, Tracking
 from cellstorm_assets.training_plan import TrainingSettings, run_name, training_folder
 from cellstorm_lib.gan.recipe import Recipe
 from cellstorm_lib.pairs.pair_set import PairSet
+from cellstorm_lib.progress import Announce, Progress, silently
 
 if TYPE_CHECKING:
     from cellstorm_lib.gan.checkpoint import Checkpoint
-    from cellstorm_lib.gan.train import Progress, Trained
+    from cellstorm_lib.gan.train import Progress as LearningPoint
+    from cellstorm_lib.gan.train import Trained
 
 #: All trainings are runs of one experiment, so that any of them can be compared.
 EXPERIMENT = "denoisers"
@@ -84,7 +86,7 @@ def train_version(
     dataset: str,
     settings: TrainingSettings | None = None,
     tags: Mapping[str, str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    announce: Announce = silently,
 ) -> TrainingOutcome:
     """Train a denoiser, write everything down in MLflow, and register it.
 
@@ -104,8 +106,8 @@ def train_version(
         Device, threads, whether to resume, and the network to start from.
     tags : mapping, optional
         Further tags of the run.
-    progress : callable, optional
-        Called with steps done and steps in all.
+    announce : callable, optional
+        Told which step begins: the training, named as the recipe, and the scoring.
 
     Raises
     ------
@@ -130,13 +132,16 @@ def train_version(
     with tracking.run(EXPERIMENT, run_name(recipe), {**names, **(tags or {})}) as run:
         run.log_dataset(dataset, pairs.digest, f"training_pairs of {dataset}")
         run.log_settings({**asdict(recipe), **names})
-        trained = _learned(run, pairs, recipe, folder, settings, start, progress)
+        trained = _learned(
+            run, pairs, recipe, folder, settings, start, announce(recipe.name, "steps")
+        )
         checkpoint = read_checkpoint(folder / "best.safetensors")
         for name in ("best.safetensors", "last.safetensors"):
             run.log_file(folder / name, str(Path(WEIGHTS).parent))
         panel = sample_panel(pairs, checkpoint)
         run.log_picture(panel, PANEL, step=recipe.steps)
-        figures = _scored(run, checkpoint, project, settings.films)
+        scored = announce(f"{recipe.name}: scores", "rows")
+        figures = _scored(run, checkpoint, project, settings.films, scored)
         version = _registered(run, checkpoint, dataset, figures)
     kept = _version_of(run, trained, checkpoint, dataset=dataset, figures=figures, version=version)
     return TrainingOutcome(version=kept, panel=panel)
@@ -149,18 +154,17 @@ def _learned(
     folder: Path,
     settings: TrainingSettings,
     start: "Checkpoint | None",
-    progress: Callable[[int, int], None] | None,
+    progress: Progress,
 ) -> "Trained":
     """Train, and write the learning curves down; of a resumed training the earlier part too."""
     from cellstorm_lib.gan.train import train
 
     told: set[int] = set()
 
-    def report(now: "Progress") -> None:
+    def report(now: "LearningPoint") -> None:
         told.add(now.step)
         run.log_numbers(_curve_numbers(now), step=now.step)
-        if progress is not None:
-            progress(now.step, recipe.steps)
+        progress(now.step, recipe.steps)
 
     trained = train(
         pairs, recipe, out=folder, resume=settings.resume, start=start, device=settings.device,
@@ -173,12 +177,17 @@ def _learned(
 
 
 def _scored(
-    run: TrackedRun, checkpoint: "Checkpoint", project: Project, films: Sequence[str]
+    run: TrackedRun,
+    checkpoint: "Checkpoint",
+    project: Project,
+    films: Sequence[str],
+    progress: Progress,
 ) -> dict[str, float]:
     """Score a network beside the raw films, and return the figures over all films."""
     from cellstorm_lib.gan.denoiser import Denoiser
 
-    table = benchmark_scores({RAW: None, DENOISED: Denoiser(checkpoint)}, project, films)
+    denoisers = {RAW: None, DENOISED: Denoiser(checkpoint)}
+    table = benchmark_scores(denoisers, project, films, progress=progress)
     return log_scores(run, table, DENOISED)
 
 
@@ -238,7 +247,7 @@ def described(checkpoint: "Checkpoint", dataset: str) -> str:
     )
 
 
-def _curve_numbers(now: "Progress") -> dict[str, float]:
+def _curve_numbers(now: "LearningPoint") -> dict[str, float]:
     """Return a point of the learning curves."""
     return {
         "training/loss": now.loss,

@@ -80,6 +80,14 @@ class Watch:
         """Return the partition key of a file that was read."""
         return partition_key(name, self.files[name].digest)
 
+    def names_by_key(self) -> dict[str, str]:
+        """Return the file of each recording that was read, by its key; of copies the original."""
+        names: dict[str, str] = {}
+        for name, file in sorted(self.files.items(), key=lambda item: bool(item[1].remark)):
+            if file.digest:
+                names.setdefault(self.key_of(name), name)
+        return names
+
     def remarks(self) -> tuple[str, ...]:
         """Return what there is to say of files that are left out."""
         return (*(file.remark for file in self.files.values() if file.remark), *self.unread)

@@ -4,12 +4,10 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import re
 import secrets
 import shutil
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
@@ -17,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from cellstorm_lib.errors import ExportError, SettingsError
+from cellstorm_lib.processes import ProcessMark, is_gone, this_process
 
 _BLOCK_BYTES = 1 << 20
 _LONGEST_PART_BYTES = 255
 _LONGEST_STEM_BYTES, _LONGEST_ENDING_BYTES = 80, 60
-#: This machine, and how the name of an unfinished file says which process of it writes.
-_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+#: How the name of an unfinished file says which process writes it; older versions said less.
 _TEMPORARY = re.compile(
-    r"\..*-(?P<host>[0-9a-f]{8})-(?P<process>[0-9a-f]{1,8})-[0-9a-f]{8}(\..*)?$", re.DOTALL
+    r"\..*-(?P<process>[0-9a-f]{8}(?:[0-9a-f]{16})?-[0-9a-f]{1,8}(?:-[0-9a-f]{1,16})?)"
+    r"-[0-9a-f]{8}(\..*)?$",
+    re.DOTALL,
 )
 _UNFINISHED_FOLDERS = (".pairs-", ".simulating-", ".parts-")
 _FORGOTTEN_S = 3 * 86400
@@ -81,11 +81,17 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 def _temporary_name(path: Path) -> str:
     """Return a name with the ending of `path` that no file system finds too long."""
+    stem, ending = _stem_and_ending(path)
+    return f"{stem}-{this_process().text()}-{secrets.token_hex(4)}{ending}"
+
+
+def _stem_and_ending(path: Path) -> tuple[str, str]:
+    """Return how the temporary names of a file begin and end."""
     ending = "".join(path.suffixes)
     if len(ending.encode()) > _LONGEST_ENDING_BYTES:
         ending = path.suffix if len(path.suffix.encode()) <= _LONGEST_ENDING_BYTES else ""
     stem = os.fsencode(path.name.removesuffix(ending))[:_LONGEST_STEM_BYTES]
-    return f".{stem.decode(errors='ignore')}-{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}{ending}"
+    return f".{stem.decode(errors='ignore')}", ending
 
 
 def _keep(path: Path) -> None:
@@ -104,9 +110,9 @@ def _keep(path: Path) -> None:
 
 def _remove_leftovers_of(path: Path) -> None:
     """Remove what processes that were killed while they wrote a file left beside it."""
-    stem = _temporary_name(path).rpartition(f"-{_HOST}-")[0]
+    stem, _ = _stem_and_ending(path)
     for entry in path.parent.iterdir():
-        if entry.name.startswith(stem) and _is_leftover(entry):
+        if entry.name.startswith(f"{stem}-") and _is_leftover(entry):
             with suppress(OSError):
                 entry.unlink(missing_ok=True)
 
@@ -134,17 +140,10 @@ def remove_leftovers(folder: Path) -> int:
 
 
 def _is_leftover(path: Path) -> bool:
-    """Whether a file was being written by a process of this machine that is no more."""
+    """Whether a file was being written by a process that is surely no more."""
     found = _TEMPORARY.match(path.name)
-    if found is None or found["host"] != _HOST or os.name == "nt":
-        return False
-    try:
-        os.kill(int(found["process"], 16), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # another's process, or no number of one
-        return False
-    return False
+    mark = None if found is None else ProcessMark.parsed(found["process"])
+    return mark is not None and is_gone(mark) is True
 
 
 def _is_old_temporary(path: Path) -> bool:

@@ -11,12 +11,14 @@ ROOT = Path(__file__).parent.parent
 VOCABULARY = {
     "errors",
     "files",
+    "processes",
     "settings",
     "camera",
     "chunks",
     "recording",
     "tables",
     "pixel_maps",
+    "progress",
     "threads",
     "z_calibration",
 }

@@ -16,7 +16,7 @@ import numpy as np
 from cellstorm_lib.camera import CameraCalibration, read_calibration
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.pipeline.steps import Progress
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.simulate.background import BackgroundSettings
 from cellstorm_lib.simulate.blinking import BlinkingSettings

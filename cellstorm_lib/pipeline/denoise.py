@@ -1,9 +1,11 @@
 """A recording denoised into a stack beside it, and what is to be said of that."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from itertools import islice
+from functools import partial
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,22 @@ import numpy.typing as npt
 from cellstorm_lib import __version__
 from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.chunks import MapChunks, Piece, part_around
+from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.domain import domain_remarks
-from cellstorm_lib.pipeline.lineage import STEPS
+from cellstorm_lib.pipeline.lineage import STEPS, model_input
+from cellstorm_lib.pipeline.lineage_files import LINEAGE
 from cellstorm_lib.pipeline.pieces import PIECE_PX, Pieces, kept_pieces
 from cellstorm_lib.pipeline.result import DenoiseReport
-from cellstorm_lib.pipeline.steps import Progress
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.video.tiff import write_stack
 
+#: Pixels of all frames of a piece that others denoise: some seconds of one core.
+FAN_OUT_PX = 1 << 24
 _SAMPLED_FRAMES, _SAMPLED_PIXELS = 32, 8_000_000
 
 
@@ -41,8 +48,13 @@ class Network:
     denoiser: Denoiser
     label: str
 
+    @property
+    def named_input(self) -> str:
+        """The network as an input of results."""
+        return model_input(self.label, self.denoiser.checkpoint.digest)
 
-def denoise_recording(
+
+def denoise_recording(  # noqa: PLR0913 - film, network, stack, and how each is handled
     source: FrameSource,
     calibration: CameraCalibration,
     network: Network,
@@ -50,7 +62,9 @@ def denoise_recording(
     *,
     pixel_size_nm: float | None,
     progress: Progress | None = None,
-    piece_px: int = PIECE_PX,
+    piece_px: int | None = None,
+    map_chunks: MapChunks | None = None,
+    lineage: Mapping[str, Any] | None = None,
 ) -> DenoiseReport:
     """Denoise every frame of a recording and write the stack, whole or not at all.
 
@@ -73,8 +87,13 @@ def denoise_recording(
         Object-side pixel size; None leaves it out.
     progress : callable, optional
         Called with frames done and frames in all.
-    piece_px : int
+    piece_px : int, optional
         Pixels of all frames of a piece; recordings of up to two are written at once.
+    map_chunks : MapChunks, optional
+        Who denoises the pieces, unless a graphics card does; each of them must reach the folder
+        of `out`. By default threads of this process do.
+    lineage : mapping, optional
+        What the stack is made from, as plain content; kept in it.
 
     Raises
     ------
@@ -85,16 +104,23 @@ def denoise_recording(
     """
     began = time.perf_counter()
     remarks = unlike_training(source, calibration, network.denoiser)
-    work = _Work(source=source, calibration=calibration, network=network, progress=progress)
-    length = max(1, piece_px // max(1, work.frame_px))
+    work = _Work(
+        source=source, calibration=calibration, network=network, lineage=dict(lineage or {})
+    )
+    fans_out = map_chunks is not None and network.denoiser.is_on_cpu
+    length = max(1, (piece_px or (FAN_OUT_PX if fans_out else PIECE_PX)) // max(1, work.frame_px))
     if not source.facts.digest or len(source.frame_range) <= 2 * length:
-        shares = work.write_at_once(out, pixel_size_nm)
+        shares = work.write_at_once(out, pixel_size_nm, progress)
     else:
-        with kept_pieces(out, work.key, length=length) as pieces:
+        frame_count = len(source.frame_range)
+        with kept_pieces(out, work.key(length), length=length, frame_count=frame_count) as pieces:
             if pieces is None:
-                shares = work.write_at_once(out, pixel_size_nm)
+                shares = work.write_at_once(out, pixel_size_nm, progress)
+            elif map_chunks is not None and fans_out:
+                made = map_chunks(partial(_piece, work=work, pieces=pieces), work.numbers(length))
+                shares = work.write_fanned_out(out, pixel_size_nm, pieces, made, progress)
             else:
-                shares = work.write_by_pieces(out, pixel_size_nm, pieces)
+                shares = work.write_by_pieces(out, pixel_size_nm, pieces, progress)
     return DenoiseReport(
         frames=len(source.frame_range),
         model=network.label,
@@ -113,64 +139,95 @@ class _Work:
     source: FrameSource
     calibration: CameraCalibration
     network: Network
-    progress: Progress | None
+    lineage: Mapping[str, Any]
 
     @property
     def frame_px(self) -> int:
         """Pixels of a frame."""
         return self.source.facts.roi.width_px * self.source.facts.roi.height_px
 
-    @property
-    def key(self) -> str:
-        """Digest of everything that decides what is in the stack."""
+    def key(self, length: int) -> str:
+        """Return a digest of everything that decides what is in the pieces of the stack."""
         denoiser, frames = self.network.denoiser, self.source.frame_range
         code = f"{__version__} {STEPS['denoised_stack'].code}"
-        inputs = {**self._details(), "program": code, "gate": denoiser.gate}
+        inputs = {**self._details(), "program": code, "gate": denoiser.gate, "length": length}
         return digest_of({**inputs, "frames": [frames.start, frames.stop]})
 
-    def write_at_once(self, out: Path, pixel_size_nm: float | None) -> list[float | None]:
+    def numbers(self, length: int) -> range:
+        """Return the numbers of the pieces."""
+        return range(-(-len(self.source.frame_range) // length))
+
+    def write_at_once(
+        self, out: Path, pixel_size_nm: float | None, progress: Progress | None
+    ) -> list[float | None]:
         """Write the stack; return the share of each frame that was computed, None of lost ones."""
         shares: list[float | None] = []
-        self._write(out, self._frames(shares), pixel_size_nm)
+        self._write(out, self.frames(shares, progress=progress), pixel_size_nm)
         return shares
 
     def write_by_pieces(
-        self, out: Path, pixel_size_nm: float | None, pieces: Pieces
+        self, out: Path, pixel_size_nm: float | None, pieces: Pieces, progress: Progress | None
     ) -> list[float | None]:
         """Do the same, beginning with the first piece that is not finished."""
         shares = pieces.finished()
-        done = -(-len(shares) // pieces.length)
-        count = -(-len(self.source.frame_range) // pieces.length)
-        frames = self._frames(shares)
-        for number in range(done, count):
+        numbers = self.numbers(pieces.length)
+        frames = self.frames(shares, progress=progress)
+        for number in numbers[-(-len(shares) // pieces.length) :]:
             pieces.keep(number, islice(frames, pieces.length), shares)
-        self._write(out, pieces.frames(count), pixel_size_nm)
+        self._write(out, pieces.frames(len(numbers)), pixel_size_nm)
         return shares
 
-    def _frames(self, shares: list[float | None]) -> Iterator[npt.NDArray[np.uint16]]:
+    def write_fanned_out(
+        self,
+        out: Path,
+        pixel_size_nm: float | None,
+        pieces: Pieces,
+        made: Iterable[list[float | None]],
+        progress: Progress | None,
+    ) -> list[float | None]:
+        """Do the same of pieces that others make, each of which tells the shares of its frames."""
+        shares: list[float | None] = []
+        for piece in made:
+            shares += piece
+            if progress is not None:
+                progress(len(shares), len(self.source.frame_range))
+        self._write(out, pieces.frames(len(self.numbers(pieces.length))), pixel_size_nm)
+        return shares
+
+    def frames(
+        self,
+        shares: list[float | None],
+        *,
+        of: FrameSource | None = None,
+        count: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[npt.NDArray[np.uint16]]:
         """Yield each frame for which there is no share yet as a stack of one, and add its share.
 
-        Frames that were lost are black.
+        Frames that were lost are black. `of` is a part of the recording that holds what is wanted,
+        `count` where to stop, counted from the recording's first frame.
         """
         source, scale = self.source, DenoisedScale.of(self.calibration)
         black = np.zeros((1, source.facts.roi.height_px, source.facts.roi.width_px), np.uint16)
-        begin, frame_count = source.frame_range.start, len(source.frame_range)
+        first = source.frame_range.start
+        count = len(source.frame_range) if count is None else count
         chunks = denoised_chunks(
-            source,
+            source if of is None else of,
             self.calibration,
             self.network.denoiser,
-            begin=begin + len(shares),
-            progress=self.progress,
+            begin=first + len(shares),
+            progress=progress,
         )
-        for chunk in chunks:
-            values = scale.values(chunk.light_e)
-            for frame, number in enumerate(chunk.frame - begin):
-                while len(shares) < number:
-                    shares.append(None)
-                    yield black
-                shares.append(chunk.active_share)
-                yield values[frame : frame + 1]
-        while len(shares) < frame_count:
+        with closing(chunks):
+            for chunk in takewhile(lambda made: made.frame[0] < first + count, chunks):
+                values = scale.values(chunk.light_e)
+                for frame, number in enumerate(chunk.frame[chunk.frame < first + count] - first):
+                    while len(shares) < number:
+                        shares.append(None)
+                        yield black
+                    shares.append(float(chunk.active_shares[frame]))
+                    yield values[frame : frame + 1]
+        while len(shares) < count:
             shares.append(None)
             yield black
 
@@ -188,7 +245,7 @@ class _Work:
             is_denoised=True,
             description="photoelectrons of molecules, denoised; photoelectrons = value * "
             "photons_per_adu",
-            details=self._details(),
+            details=self._details() | ({LINEAGE: dict(self.lineage)} if self.lineage else {}),
         )
 
     def _details(self) -> dict[str, Any]:
@@ -205,6 +262,26 @@ class _Work:
             "first_frame": self.source.frame_range.start,
             "region_px": asdict(facts.roi),
         }
+
+
+def _piece(number: int, *, work: _Work, pieces: Pieces) -> list[float | None]:
+    """Denoise a piece and keep it, unless it is kept already; return the shares of its frames."""
+    kept = pieces.kept(number)
+    if kept is not None:
+        return kept
+    if not pieces.folder.is_dir():
+        raise SettingsError(
+            f"{pieces.folder} is not there on a machine that denoises pieces; let all machines "
+            "share the project's folder, or set CELLSTORM_CHUNKS=threads"
+        )
+    source, begin = work.source, number * pieces.length
+    count = min(begin + pieces.length, len(source.frame_range))
+    first = source.frame_range.start
+    wanted = Piece(begin=first + begin, stop=first + count)
+    part = part_around(source, wanted, reach=work.network.denoiser.reach)
+    shares: list[float | None] = [None] * begin
+    pieces.keep(number, work.frames(shares, of=part, count=count), shares)
+    return shares[begin:]
 
 
 def unlike_training(

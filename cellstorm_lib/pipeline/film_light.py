@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.tables import Localizations
 
@@ -13,7 +14,11 @@ _HALF_PX, _RING_PX = 2, 5
 
 
 def film_light(
-    film: FrameSource, calibration: CameraCalibration, spots: Localizations
+    film: FrameSource,
+    calibration: CameraCalibration,
+    spots: Localizations,
+    *,
+    progress: Progress | None = None,
 ) -> npt.NDArray[np.float64]:
     """Return the light of a recording at the places of spots.
 
@@ -25,6 +30,8 @@ def film_light(
         Its camera.
     spots : Localizations
         With its frame numbers and its field.
+    progress : callable, optional
+        Called with frames done and frames in all.
 
     Returns
     -------
@@ -36,13 +43,16 @@ def film_light(
     frame = spots.column("frame")
     row = np.floor(spots.column("y_nm") / size_nm).astype(np.int64)
     column = np.floor(spots.column("x_nm") / size_nm).astype(np.int64)
-    light_e = np.zeros(len(spots))
+    light_e, done = np.zeros(len(spots)), 0
     size = max(1, _CHUNK_PX // (roi.width_px * roi.height_px))
     for chunk in film.chunks(size):
         rows, index = chunk.rows_of(frame)
         if len(rows):
             photons = calibration.photoelectrons(chunk.frames)
             light_e[rows] = _light_at(photons, index, row[rows], column[rows])
+        done += len(chunk.frame)
+        if progress is not None:
+            progress(done, len(film.frame_range))
     return light_e
 
 

@@ -10,8 +10,12 @@ from cellstorm_lib.pipeline.film_light import film_light
 from cellstorm_lib.pipeline.result import DenoiseReport, Verdict
 from cellstorm_lib.pipeline.strips import SpotStrips, cut_strips
 from cellstorm_lib.pipeline.verdict import BranchFindings, judge
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.video.read import open_recording
+
+#: Times to look at the film, to compare, to judge and to cut out spots, beside each other.
+_TIMES = (3.0, 1.0, 4.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +42,7 @@ def judge_recording(
     film: FrameSource,
     calibration: CameraCalibration,
     stack: Path,
+    progress: Progress | None = None,
 ) -> JudgedRecording:
     """Judge both branches of a recording and cut out some spots that one of them alone has.
 
@@ -53,18 +58,23 @@ def judge_recording(
         Its camera.
     stack : Path
         The denoised stack.
+    progress : callable, optional
+        Called with what is done and the whole.
     """
-    shown_e = film_light(film, calibration, denoised.spots)
+    looked, agreed, judged, cut = in_parts(progress, *_TIMES)
+    shown_e = film_light(film, calibration, denoised.spots, progress=looked)
     agreement = compare_tables(raw.spots, denoised.spots, shown_e=shown_e)
+    agreed(1, 1)
     light = open_recording(stack)
     frames = {
         "raw": (film, calibration),
         "denoised": (light, calibration_for(light, None)[0]),
     }
-    return JudgedRecording(
-        verdict=judge(raw, denoised, agreement=agreement, model=told.model, remarks=told.remarks),
-        strips=(
-            cut_strips("raw", raw.spots, agreement.only_first, **frames),
-            cut_strips("denoised", denoised.spots, agreement.only_second, **frames),
-        ),
+    verdict = judge(raw, denoised, agreement=agreement, model=told.model, remarks=told.remarks)
+    judged(1, 1)
+    strips = (
+        cut_strips("raw", raw.spots, agreement.only_first, **frames),
+        cut_strips("denoised", denoised.spots, agreement.only_second, **frames),
     )
+    cut(1, 1)
+    return JudgedRecording(verdict=verdict, strips=strips)

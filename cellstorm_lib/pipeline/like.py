@@ -11,7 +11,7 @@ from cellstorm_lib.localize.like.protocol import ThunderstormProtocol, read_prot
 from cellstorm_lib.localize.like.run import localize_like
 from cellstorm_lib.localize.like.settings import LikeSettings, program_of, settings_like
 from cellstorm_lib.localize.localize import LocalizeReport
-from cellstorm_lib.pipeline.steps import Progress
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.tables import Localizations
 

@@ -183,7 +183,8 @@ def _is_deliberate(name: str, value: str) -> bool:
 def label_of(value: str) -> str:
     """Return an input's value as people read it, its identity cut short."""
     label, _, identity = value.rpartition("#")
-    return f"{label.strip()} ({identity[:_SHORT]})".strip() if label.strip() else identity[:_SHORT]
+    named, short = label.strip(), identity[:_SHORT]
+    return f"{named} ({short})" if named and short else named or short
 
 
 def record_of(result: str, inputs: Record, made: Mapping[str, Record]) -> dict[str, str]:
@@ -254,6 +255,35 @@ def standing_of(result: str, record: Record | None, now: Record) -> Standing:
         reason = f"it does not say with which {', '.join(missing)} it was made"
         return Standing(state="unknown", reason=reason if known else "it has no record of its own")
     return Standing(state="up to date", reason="every input is as it was")
+
+
+def standing_of_command(record: Record, now: Record) -> Standing:
+    """Tell whether a command would make its file in the same way again, and if not, why.
+
+    Its settings were chosen by hand, and its film and network may be anywhere: only the code is
+    compared.
+
+    Parameters
+    ----------
+    record : mapping
+        What the file was made from.
+    now : mapping
+        The inputs as they are now.
+    """
+    versions = {name: value for name, value in record.items() if name.startswith("code.")}
+    changed = [
+        _change(name, value, now.get(name, "nothing #"))
+        for name, value in versions.items()
+        if identity_of(value) != identity_of(now.get(name, "nothing #"))
+    ]
+    if changed:
+        return Standing(state="stale", reason="; ".join(changed))
+    if "film" not in record or not versions:
+        lacking = "which film it comes from" if versions else "by which version of the code"
+        return Standing(state="unknown", reason=f"it does not say {lacking}")
+    return Standing(
+        state="up to date", reason="the program makes it the same way; a single step has no project"
+    )
 
 
 def results_after(names: Iterable[str]) -> list[str]:

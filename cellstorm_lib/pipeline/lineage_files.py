@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from sys import intern
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellstorm_lib import __version__
 from cellstorm_lib.errors import CellstormError, TableError
+from cellstorm_lib.export.smlm import smlm_provenance
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.pipeline.lineage import film_input, model_input
 from cellstorm_lib.pipeline.store import LINEAGE_KEY
@@ -27,13 +28,15 @@ from cellstorm_lib.video.tiff_pages import UNREADABLE
 
 #: Under which name tables and pictures keep it.
 LINEAGE = "lineage"
-READ = (".parquet", ".tif", ".tiff", ".html", ".png")
+READ = (".parquet", ".smlm", ".tif", ".tiff", ".html", ".png", ".json")
 _META = re.compile(rb'<meta name="cellstorm-lineage" content="([A-Za-z0-9+/=]*)">')
 _HEAD = "<head>"
 _HEAD_BYTES = 1 << 16
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_BYTES = 33
 _MOST_BYTES = 1 << 20
+#: First bytes of a page or a picture within which its note stands, unless it is very long.
+HEAD_BYTES = _HEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +53,20 @@ class Note:
         Which version of the program made it; for people, it is not compared.
     made_from : mapping of str to str
         Its record.
+    missing : str
+        Why there is no such result of these inputs; empty where there is one.
     """
 
     result: str
     recording: str = ""
     program: str = f"cellstorm {__version__}"
     made_from: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain content; the same inputs always give the same."""
-        return asdict(self)
+        content = asdict(self)
+        return content if self.missing else {k: v for k, v in content.items() if k != "missing"}
 
 
 def page_with(page: str, note: Note) -> str:
@@ -84,11 +91,13 @@ def note_in(path: Path) -> Note | None:
     Parameters
     ----------
     path : Path
-        A table (``.parquet``), an image or stack (``.tif``), a picture (``.png``) or a page
-        (``.html``).
+        A table (``.parquet``, ``.smlm``), an image or stack (``.tif``), a picture (``.png``), a
+        page (``.html``), or what a command printed with ``--json``.
     """
     readers = {
         ".parquet": _in_table,
+        ".smlm": _in_archive,
+        ".json": _in_figures,
         ".tif": _in_image,
         ".tiff": _in_image,
         ".html": _in_page,
@@ -102,6 +111,30 @@ def note_in(path: Path) -> Note | None:
         return None
 
 
+def note_in_stream(stream: BinaryIO, ending: str) -> Note | None:
+    """Return the note in the part of a file that holds it; None where there is none.
+
+    Parameters
+    ----------
+    stream : binary stream
+        The file, or its last bytes from `table_tail_bytes` on (``.parquet``), or its first
+        `HEAD_BYTES` (``.html``, ``.png``).
+    ending : str
+        Which of these it is.
+    """
+    readers = {".parquet": _of_table, ".html": _of_page, ".png": _of_picture}
+    try:
+        content = readers[ending](stream)
+        return None if content is None else _note_of(content)
+    except (*UNREADABLE, OSError, LookupError, AttributeError, pa.ArrowException, CellstormError):
+        return None
+
+
+def table_tail_bytes(last: bytes) -> int:
+    """Return how many bytes at the end of a Parquet file hold its note, by its last 8 bytes."""
+    return int.from_bytes(last[:4], "little") + len(last)
+
+
 def needed_note(path: Path) -> Note:
     """Return the note in a file; of a table without one, what else it says of its origin.
 
@@ -110,18 +143,22 @@ def needed_note(path: Path) -> Note:
     TableError
         When there is none; the message says where to look.
     """
-    found = note_in(path) or _origin_of(path)
+    found = found_note(path)
     if found is None:
         raise TableError(
-            f"{path} does not say what it was made from; what `cellstorm process`, `cellstorm "
-            f"demo` and the Dagster page write with the endings {', '.join(READ)} does, unless "
-            "an older version wrote it; tables and images of single steps do not"
+            f"{path} does not say what it was made from; what cellstorm writes with the endings "
+            f"{', '.join(READ)} does, unless an older version wrote it; make it again"
         )
     return found
 
 
+def found_note(path: Path) -> Note | None:
+    """Return the note in a file, or what else a table of an older version says of its origin."""
+    return note_in(path) or _origin_of(path)
+
+
 def _origin_of(path: Path) -> Note | None:
-    """Return what a table of `cellstorm localize`, or of an older version, says of its origin."""
+    """Return what a table of an older version says of its origin."""
     try:
         metadata = pq.ParquetFile(path).metadata.metadata or {}
         told = json.loads(metadata.get(b"cellstorm", b"{}"))
@@ -144,24 +181,44 @@ def _note_of(content: Any) -> Note:
     """Return plain content as a note; what is no note is refused."""
     made_from = dict(content["made_from"])
     texts = [content[name] for name in ("result", "recording", "program")]
+    texts.append(content.get("missing", ""))
     if not all(isinstance(text, str) for text in (*texts, *made_from, *made_from.values())):
         raise TypeError("a note holds texts")
-    result, recording, program = texts
+    result, recording, program, missing = texts
     return Note(
         result=result,
         recording=recording,
         program=program,
         made_from={intern(name): intern(value) for name, value in made_from.items()},
+        missing=intern(missing),
     )
 
 
 def _in_table(path: Path) -> Any:
     """Return what the metadata of a Parquet file say."""
     with path.open("rb") as stream:
-        metadata = pq.ParquetFile(stream).metadata.metadata or {}
+        return _of_table(stream)
+
+
+def _of_table(stream: BinaryIO) -> Any:
+    """Return what the metadata at the end of a Parquet file say."""
+    metadata = pq.ParquetFile(stream).metadata.metadata or {}
     if LINEAGE_KEY in metadata:
         return json.loads(metadata[LINEAGE_KEY])
     return json.loads(metadata.get(b"cellstorm", b"{}")).get("provenance", {}).get(LINEAGE)
+
+
+def _in_archive(path: Path) -> Any:
+    """Return what the manifest of an .smlm file says."""
+    return smlm_provenance(path).get(LINEAGE)
+
+
+def _in_figures(path: Path) -> Any:
+    """Return what the last line that a command printed says."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _MOST_BYTES))
+        lines = stream.read().splitlines() or [b""]
+    return json.loads(lines[-1]).get(LINEAGE)
 
 
 def _in_image(path: Path) -> Any:
@@ -186,14 +243,24 @@ def _in_image(path: Path) -> Any:
 def _in_page(path: Path) -> Any:
     """Return what the head of a page says."""
     with path.open("rb") as stream:
-        found = _META.search(stream.read(_HEAD_BYTES))
+        return _of_page(stream)
+
+
+def _of_page(stream: BinaryIO) -> Any:
+    """Return what the head of a page says."""
+    found = _META.search(stream.read(_HEAD_BYTES))
     return None if found is None else json.loads(base64.b64decode(found[1]))
 
 
 def _in_picture(path: Path) -> Any:
     """Return what the first text of a PNG says."""
     with path.open("rb") as stream:
-        head = stream.read(_PNG_HEADER_BYTES + _MOST_BYTES)
+        return _of_picture(stream)
+
+
+def _of_picture(stream: BinaryIO) -> Any:
+    """Return what the first text of a PNG says."""
+    head = stream.read(_PNG_HEADER_BYTES + _MOST_BYTES)
     begin = _PNG_HEADER_BYTES
     (length,) = struct.unpack(">I", head[begin : begin + 4])
     chunk, checksum = head[begin + 4 : begin + 8 + length], head[begin + 8 + length :][:4]

@@ -12,14 +12,14 @@ from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.choice import RecordingChoice, calibration_for, pixel_size_for
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
-from cellstorm_lib.pipeline.ledger import Ledger
-from cellstorm_lib.pipeline.lineage import (
-    calibration_input,
-    film_input,
-    model_input,
-    settings_inputs,
-)
+from cellstorm_lib.pipeline.ledger import Ledger, ledger_of
+from cellstorm_lib.pipeline.lineage import STEPS
 from cellstorm_lib.pipeline.lineage_files import LINEAGE
+from cellstorm_lib.pipeline.not_denoised import (
+    REASONS,
+    judged_by_raw_alone,
+    no_stack,
+)
 from cellstorm_lib.pipeline.quality import measure_quality
 from cellstorm_lib.pipeline.result import (
     BranchResult,
@@ -30,19 +30,18 @@ from cellstorm_lib.pipeline.result import (
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.spots import find_denoised_spots, find_spots
 from cellstorm_lib.pipeline.steps import (
-    Announce,
     check_loss,
     check_positions,
     check_repeats,
     check_resolution,
     measure_resolutions,
     refine_spots,
-    silently,
     survey_recording,
     widefield_photons,
 )
 from cellstorm_lib.pipeline.store import write_records
 from cellstorm_lib.pipeline.verdict import BranchFindings
+from cellstorm_lib.progress import Announce, silently
 from cellstorm_lib.reconstruct.render import render
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.refine.drift import estimate_drift
@@ -80,7 +79,8 @@ def process_recording(
     own_flat_field : bool
         Estimate the fall-off of the light from the recording's own background.
     network : Network, optional
-        Denoises; the recording is then localized both raw and denoised, and judged.
+        Denoises; the recording is then localized both raw and denoised, and judged. When it
+        cannot, the verdict says why, and there is the raw branch alone.
     settings : PipelineSettings, optional
         Defaults when None.
     announce : callable, optional
@@ -98,8 +98,8 @@ def process_recording(
     frame_facts, mean_adu = survey_recording(source, progress=announce("survey"))
     widefield = widefield_photons(mean_adu, calibration)
     choice = RecordingChoice(pixel_size_nm=pixel_size_nm, own_flat_field=own_flat_field)
-    ledger = Ledger(
-        recording=source.facts.name, inputs=_inputs(source, camera, choice, network, settings)
+    ledger = ledger_of(
+        source.facts, camera, choice, settings, model=network.named_input if network else None
     )
     out.mkdir(parents=True, exist_ok=True)
     for name, value in (("recording", source.facts), ("frame_facts", frame_facts)):
@@ -119,19 +119,21 @@ def process_recording(
     judged: JudgedRecording | None = None
     if network is not None:
         stack = out / DENOISED_STACK
-        told = denoise_recording(
-            source, calibration, network, stack,
-            pixel_size_nm=pixel_nm, progress=announce("denoise"),
-        )  # fmt: skip
-        ledger.note("denoised_stack")
-        denoised = denoised_branch(
-            source, stack, told, pixel_nm, settings, announce, widefield=widefield
-        )
-        branches[denoised.name] = write_branch(denoised, out / denoised.name, ledger)
-        judged = judge_recording(
-            BranchFindings.of(raw), BranchFindings.of(denoised), told,
-            film=source, calibration=calibration, stack=stack,
-        )  # fmt: skip
+        told = _denoised(source, calibration, network, stack, pixel_nm, ledger, announce)
+        if told.missing:
+            judged = judged_by_raw_alone(told.missing)
+            for name in STEPS:  # of the verdict's record they are a part, too
+                if name.startswith("denoised/"):
+                    ledger.note(name)
+        else:
+            denoised = denoised_branch(
+                source, stack, told, pixel_nm, settings, announce, widefield=widefield
+            )
+            branches[denoised.name] = write_branch(denoised, out / denoised.name, ledger)
+            judged = judge_recording(
+                BranchFindings.of(raw), BranchFindings.of(denoised), told,
+                film=source, calibration=calibration, stack=stack, progress=announce("verdict", ""),
+            )  # fmt: skip
         write_records([judged], out / "verdict.parquet", lineage=ledger.note("verdict").plain())
     ledger.note("recording_report")
     return RecordingResult(
@@ -148,6 +150,26 @@ def process_recording(
         strips=judged.strips if judged else (),
         records=ledger.records,
     )
+
+
+def _denoised(
+    source: FrameSource,
+    calibration: CameraCalibration,
+    network: Network,
+    stack: Path,
+    pixel_size_nm: float,
+    ledger: Ledger,
+    announce: Announce,
+) -> DenoiseReport:
+    """Denoise a recording; of one that cannot be, return why."""
+    note = ledger.note("denoised_stack")
+    try:
+        return denoise_recording(
+            source, calibration, network, stack,
+            pixel_size_nm=pixel_size_nm, progress=announce("denoise"), lineage=note.plain(),
+        )  # fmt: skip
+    except REASONS as error:
+        return no_stack(str(error))
 
 
 def denoised_branch(
@@ -178,18 +200,16 @@ def refine_branch(
     checks: tuple[CheckOutcome, ...] = (),
 ) -> BranchResult:
     """Take the spots of one branch to a refined table, an image, and how good they are."""
-    announce("drift")
-    drift = estimate_drift(spots, settings.drift)
-    announce("merge")
-    refined = refine_spots(spots, drift, settings)
-    announce("render")
-    image = render(refined.localizations, settings.render)
-    announce("resolution")
-    frc = measure_resolutions(refined.localizations, settings)
-    announce("quality")
+    drift = estimate_drift(spots, settings.drift, progress=announce("drift", ""))
+    refined = refine_spots(spots, drift, settings, progress=announce("merge", ""))
+    image = render(
+        refined.localizations, settings.render, progress=announce("render", "localizations")
+    )
+    frc = measure_resolutions(refined.localizations, settings, progress=announce("resolution", ""))
     quality = measure_quality(
         spots, refined.localizations, image, frc.chosen,
         widefield=widefield, pixel_size_nm=spots.field.pixel_size_nm,
+        progress=announce("quality", ""),
     )  # fmt: skip
     return BranchResult(
         name=name,
@@ -237,23 +257,3 @@ def write_branch(branch: BranchResult, folder: Path, ledger: Ledger) -> BranchRe
     if branch.quality is not None:
         write_records([branch.quality], folder / "quality.parquet", lineage=lineage("quality"))
     return replace(branch, spots=spots, localizations=localizations)
-
-
-def _inputs(
-    source: FrameSource,
-    camera: CameraCalibration | None,
-    choice: RecordingChoice,
-    network: Network | None,
-    settings: PipelineSettings,
-) -> dict[str, str]:
-    """Return the inputs of everything that is made."""
-    facts = source.facts
-    region = f"{facts.roi.width_px}x{facts.roi.height_px}+{facts.roi.x_px}+{facts.roi.y_px}"
-    inputs = {
-        "film": film_input(facts.name, facts.digest, region),
-        "calibration": calibration_input(camera, choice),
-        **settings_inputs(settings),
-    }
-    if network is not None:
-        inputs["model"] = model_input(network.label, network.denoiser.checkpoint.digest)
-    return inputs

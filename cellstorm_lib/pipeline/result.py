@@ -176,6 +176,8 @@ class DenoiseReport:
     active_share : float
         Share of the cells of 8 x 8 pixels that held light and were computed; 1 where every
         pixel was.
+    missing : str
+        Why the recording could not be denoised; empty where it was.
     """
 
     frames: int
@@ -185,6 +187,7 @@ class DenoiseReport:
     remarks: tuple[str, ...]
     frames_per_second: float
     active_share: float = 1.0
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

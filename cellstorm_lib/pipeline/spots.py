@@ -12,7 +12,7 @@ from cellstorm_lib.localize.localize import LocalizeReport, localize
 from cellstorm_lib.pipeline.choice import calibration_for
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.settings import PipelineSettings
-from cellstorm_lib.pipeline.steps import Progress
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.read import open_recording

@@ -19,6 +19,8 @@ from cellstorm_lib.files import written_whole
 
 Record = TypeVar("Record")
 
+#: Higher when older programs can no longer read what is written.
+FORMAT_VERSION = 1
 _METADATA_KEY = b"cellstorm"
 #: Apart from the records, which may hold whole images.
 LINEAGE_KEY = b"cellstorm.lineage"
@@ -47,7 +49,9 @@ def write_records(
         entries.append(entry)
         rows = len(next(iter(columns.values()), []))
         tables.append(pa.table({"record": np.full(rows, number, np.int32), **columns}))
-    content = {"program": f"cellstorm {__version__}", "records": entries}
+    content = {
+        "program": f"cellstorm {__version__}", "format_version": FORMAT_VERSION, "records": entries,
+    }  # fmt: skip
     table = pa.concat_tables(tables) if tables else pa.table({"record": pa.array([], pa.int32())})
     metadata = {_METADATA_KEY: json.dumps(content, sort_keys=True).encode()}
     if lineage is not None:
@@ -62,14 +66,16 @@ def read_records(kind: type[Record], path: Path) -> list[Record]:
     Raises
     ------
     TableError
-        When the file is missing or holds something else.
+        When the file is missing, holds something else, or comes from a newer program.
     """
     if not path.is_file():
         raise TableError(f"{path} does not exist; materialize it first")
     remedy = "materialize it again"
     with refusing(TableError, path, f"does not hold {kind.__name__}", remedy):
         table = pq.read_table(path)
-        entries = json.loads((table.schema.metadata or {})[_METADATA_KEY])["records"]
+        content = json.loads((table.schema.metadata or {})[_METADATA_KEY])
+        _require_known(int(content.get("format_version", 0)), path)
+        entries = content["records"]
         number = table["record"].to_numpy()
         records = []
         for index, entry in enumerate(entries):
@@ -81,6 +87,15 @@ def read_records(kind: type[Record], path: Path) -> list[Record]:
             }
             records.append(record_from(kind, {**entry, **columns}))
     return records
+
+
+def _require_known(version: int, path: Path) -> None:
+    """Raise when a file comes from a newer program; 0 is that of files from before it was kept."""
+    if version > FORMAT_VERSION:
+        raise TableError(
+            f"{path} has format version {version}; this program reads up to {FORMAT_VERSION}: "
+            "upgrade cellstorm"
+        )
 
 
 def record_from(kind: type[Record], content: Mapping[str, Any]) -> Record:

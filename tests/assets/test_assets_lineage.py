@@ -157,7 +157,7 @@ def test_what_the_launchpad_chose_is_on_record_and_left_to_the_person(lab: Linea
 
 def tick(lab: LineageLab) -> list[dg.RunRequest]:
     """Evaluate the schedule once."""
-    told = stale_requests(lab.instance, lab.project, {lab.key})
+    told = stale_requests(lab.instance, lab.project, {lab.key: lab.movie.name})
     return told if isinstance(told, list) else []
 
 

@@ -4,29 +4,33 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pytest
 import yaml
 from dagster._core.events import JobFailureData, RunFailureReason, StepFailureData
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import RETRY_STRATEGY_TAG
 from dagster._utils.error import SerializableErrorInfo
 from watched_folder import FAILURE, WAITING, Folder
 
 from cellstorm_assets import launcher
 from cellstorm_assets.automation import PARTITION_TAG
-from cellstorm_assets.launcher import MindedRunLauncher, is_alive
-from cellstorm_assets.lost_runs import MOST_RUNS, again, lost_runs
+from cellstorm_assets.launcher import MOST_SILENT_S, PROCESS_TAG, MindedRunLauncher, is_alive
+from cellstorm_assets.lost_runs import MOST_RUNS, again, lost_at_start, lost_runs
 from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.spots import find_denoised_spots
+from cellstorm_lib.processes import ProcessMark, this_process
 from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.tiff import write_stack
 
@@ -141,6 +145,54 @@ def test_the_sensor_asks_once_for_each_lost_run(folder: Folder) -> None:
     assert isinstance(tick(told.cursor), dg.SkipReason)
 
 
+class Asked:
+    """A launcher that says of every worker the same."""
+
+    supports_check_run_worker_health = True
+
+    def __init__(self, status: WorkerStatus, meanwhile: Callable[[], object]) -> None:
+        self.status, self.meanwhile = status, meanwhile
+
+    def check_run_worker_health(self, _: dg.DagsterRun) -> CheckRunHealthResult:
+        self.meanwhile()
+        return CheckRunHealthResult(self.status, "its job failed")
+
+
+@pytest.mark.parametrize(
+    ("status", "after_s", "has_begun", "is_lost"),
+    [
+        (WorkerStatus.FAILED, 61.0, False, True),
+        (WorkerStatus.NOT_FOUND, 61.0, False, True),
+        (WorkerStatus.FAILED, 59.0, False, False),
+        (WorkerStatus.FAILED, 61.0, True, False),
+        (WorkerStatus.RUNNING, 61.0, False, False),
+        (WorkerStatus.UNKNOWN, 61.0, False, False),
+    ],
+)
+def test_a_worker_lost_before_it_began_is_noticed(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch,
+    status: WorkerStatus, after_s: float, has_begun: bool, is_lost: bool,
+) -> None:  # fmt: skip
+    run, instance = folder.run_of(KEY, WAITING), folder.instance
+    instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.PIPELINE_STARTING.value, run.job_name), run.run_id
+    )
+    launched = instance.get_run_stats(run.run_id).launch_time
+    assert launched is not None
+
+    def begin() -> None:
+        if has_begun:
+            event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+            instance.report_dagster_event(event, run.run_id)
+
+    launcher = Asked(status, begin)
+    monkeypatch.setattr(type(instance), "run_launcher", property(lambda _: launcher))
+    assert lost_at_start(instance, now=launched + after_s) == ([run.run_id] if is_lost else [])
+    now = instance.get_run_by_id(run.run_id)
+    assert now is not None
+    assert (now.status == FAILURE) == is_lost
+
+
 @pytest.mark.parametrize("harm", ["gone", "cut", "zeros", "none"])
 def test_a_stack_that_a_power_cut_damaged_is_made_anew(folder: Folder, harm: str) -> None:
     project = Project(home=folder.recordings.parent.parent)
@@ -205,8 +257,79 @@ def begun(folder: Folder, pid: int) -> dg.DagsterRun:
     return run
 
 
+def told(folder: Folder, run: dg.DagsterRun, mark: ProcessMark, of: str = "") -> dg.DagsterRun:
+    """Let a run say which process works on it."""
+    text = f"{(of or run.run_id)[:8]} {mark.text()} the-lab"
+    folder.instance.add_run_tags(run.run_id, {PROCESS_TAG: text})
+    (run,) = folder.instance.get_runs(dg.RunsFilter(run_ids=[run.run_id]))
+    return run
+
+
+def said_of(folder: Folder, run: dg.DagsterRun) -> list[str]:
+    return [entry.message for entry in folder.instance.all_logs(run.run_id)]
+
+
 @unix
-def test_a_run_whose_process_is_gone_is_lost_and_made_anew_from_the_start(folder: Folder) -> None:
+def test_a_number_that_another_process_has_now_is_not_the_one_that_began(folder: Folder) -> None:
+    minder, here = minder_of(folder), this_process()
+    run = told(folder, begun(folder, os.getpid()), here)
+    assert minder.check_run_worker_health(run).status.value == "RUNNING"
+    if here.began:
+        run = told(folder, run, replace(here, began=here.began - 1))
+        assert minder.check_run_worker_health(run).status.value == "NOT_FOUND"
+        run = told(folder, run, replace(here, boot="0" * 8))  # before the machine was restarted
+        assert minder.check_run_worker_health(run).status.value == "NOT_FOUND"
+
+
+@unix
+@pytest.mark.parametrize(
+    "elsewhere", [{"host": "0" * 8}, {"space": "1" * 8}], ids=["machine", "container"]
+)
+def test_a_run_of_elsewhere_is_left_alone_for_a_day_and_that_is_said_once(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, elsewhere: dict[str, Any]
+) -> None:
+    minder = minder_of(folder)
+    mark = replace(this_process(), pid=2**22, **elsewhere)
+    run = told(folder, begun(folder, mark.pid), mark)
+    for _ in range(3):
+        assert minder.check_run_worker_health(run).status.value == "RUNNING"
+    remarks = [text for text in said_of(folder, run) if "another machine" in text]
+    assert len(remarks) == 1
+    assert "(the-lab)" in remarks[0]
+    assert "lost when it says nothing for 24 hours" in remarks[0]
+    now = time.time()
+    monkeypatch.setattr("cellstorm_assets.launcher.time.time", lambda: now + MOST_SILENT_S + 5)
+    lost = minder.check_run_worker_health(run)
+    assert lost.status.value == "NOT_FOUND"
+    assert "has said nothing for 24 hours" in str(lost.msg)
+
+
+@unix
+def test_what_a_run_says_that_was_copied_from_another_does_not_count(folder: Folder) -> None:
+    gone = replace(this_process(), pid=2**22)
+    run = told(folder, begun(folder, 2**22), gone, of="another-run")
+    assert minder_of(folder).check_run_worker_health(run).status.value == "RUNNING"
+
+
+def test_a_run_says_which_process_works_on_it() -> None:
+    @dg.op
+    def work(project: ProjectResource) -> None:
+        pass
+
+    @dg.job(resource_defs={"project": ProjectResource(home="somewhere")})
+    def job() -> None:
+        work()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = job.execute_in_process(instance=instance).run_id
+        tags = instance.get_runs(dg.RunsFilter(run_ids=[run_id]))[0].tags
+    assert tags[PROCESS_TAG].startswith(f"{run_id[:8]} {this_process().text()} ")
+
+
+@unix
+def test_a_run_whose_process_is_gone_is_lost_and_made_anew_from_the_start(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     minder = minder_of(folder)
     assert minder.supports_check_run_worker_health
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -214,6 +337,8 @@ def test_a_run_whose_process_is_gone_is_lost_and_made_anew_from_the_start(folder
     assert minder.check_run_worker_health(run).status.value == "RUNNING"
     process.kill()
     process.wait()
+    assert minder.check_run_worker_health(run).status.value == "RUNNING"  # it may say who it is
+    monkeypatch.setattr(launcher, "_TOLD_AFTER_S", 0.0)
     lost = minder.check_run_worker_health(run)
     assert lost.status.value == "NOT_FOUND"
     assert str(process.pid) in str(lost.msg)

@@ -30,6 +30,7 @@ GROUP_KEYS = {
 CAMERA_CHECKS = {"bright_light_is_linear", "measured_not_stated", "calibration_is_recent"}
 CHECKS = {
     "frames_lost", "frames_tainted", "codec_grid", "subpixel_bias", "frc_crossed", "repeats",
+    "was_denoised",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -54,7 +55,7 @@ def server(body: bytes, *, date: float | None = None, status: int = 200) -> Iter
 def no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "DAGSTER_PG_URL", "CELLSTORM_STORE", "CELLSTORM_RAY_JOBS", "CELLSTORM_CHUNKS",
-        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL", "RAY_AUTH_TOKEN",
     ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
@@ -118,6 +119,33 @@ def test_another_program_is_no_ray() -> None:
         pytest.raises(SettingsError, match="usually port 8265"),
     ):
         require_cluster(address)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_cluster_that_asks_who_we_are(status: int) -> None:
+    with (
+        server(b"Unauthorized", status=status) as address,
+        pytest.raises(SettingsError, match="does not let us in; set RAY_AUTH_MODE=token") as told,
+    ):
+        require_cluster(address)
+    assert "\n" not in str(told.value)
+
+
+def test_a_cluster_is_told_its_own_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str | None] = []
+    inner = urllib.request.urlopen
+
+    def listening(asked: urllib.request.Request, **rest: float):
+        heard.append(asked.get_header("Authorization"))
+        return inner(asked, **rest)
+
+    monkeypatch.setattr(urllib.request, "urlopen", listening)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a-word")
+    with server(b'{"ray_version": "2.60.0"}') as address:
+        require_cluster(address)
+        monkeypatch.delenv("RAY_AUTH_TOKEN")
+        require_cluster(address)
+    assert heard == ["Bearer a-word", None]
 
 
 def test_ray_answers() -> None:

@@ -22,7 +22,7 @@ from cellstorm_assets.schedules import (
     MOST_AT_A_TIME,
     MOST_ATTEMPTS,
     STALE_TAG,
-    keys_there,
+    films_there,
     may_have_passed,
     reprocess_stale,
     stale_requests,
@@ -79,9 +79,9 @@ class Store:
         self.instance.add_dynamic_partitions("recording", [key])
         return key
 
-    def tick(self, there: set[str] | None = None) -> list[str]:
+    def tick(self, films: dict[str, str] | None = None) -> list[str]:
         """Evaluate the schedule, create the runs it asks for, and return their recordings."""
-        told = stale_requests(self.instance, self.project, there)
+        told = stale_requests(self.instance, self.project, films)
         if not isinstance(told, list):
             return []
         for request in told:
@@ -196,8 +196,8 @@ def test_new_recordings_go_before_stale_ones(store: Store) -> None:
 
 def test_a_recording_whose_film_is_gone_is_left_alone(store: Store) -> None:
     here, gone = store.add("here.mp4"), store.add("gone.mp4")
-    assert store.tick(there={here}) == [here]
-    assert gone not in store.tick(there={here})
+    assert store.tick({here: "here.mp4"}) == [here]
+    assert gone not in store.tick({here: "here.mp4"})
 
 
 def test_which_films_are_there_is_known_from_the_sensor() -> None:
@@ -213,10 +213,10 @@ def test_which_films_are_there_is_known_from_the_sensor() -> None:
         state = SimpleNamespace(instigator_name=name, instigator_data=data)
         return SimpleNamespace(all_instigator_state=lambda: [state])
 
-    assert keys_there(instance("new_recordings")) == {
-        partition_key("here.mp4", digest_of("content"))
+    assert films_there(instance("new_recordings")) == {
+        partition_key("here.mp4", digest_of("content")): "here.mp4"
     }
-    assert keys_there(instance("new_cameras")) is None
+    assert films_there(instance("new_cameras")) is None
 
 
 def test_recordings_are_looked_at_without_reading_their_films(

@@ -12,11 +12,14 @@ from watched_folder import FAILURE, SUCCESS, WAITING, Folder
 
 from cellstorm_assets.automation import PARTITION_TAG
 from cellstorm_assets.project import Project, recording_key, recording_of
-from cellstorm_lib.errors import RecordingError
+from cellstorm_lib.camera import CAMERA_PRESETS, write_calibration
+from cellstorm_lib.errors import CellstormError, RecordingError
 from cellstorm_lib.files import digest_of_file
-from cellstorm_lib.pipeline.choice import sidecar_of
+from cellstorm_lib.pipeline.choice import read_choice, sidecar_of
 
 TICKS_A_DAY, DAYS = 120, 7
+#: Ticks of the sensor from one tick of the schedule to the next; it looks every five minutes.
+TICKS_OF_SCHEDULE = 30
 NAMES = ("cell", "two words", "Zellkern Ü", "细胞", "a..b", "-rf", "CON", "line\nbreak")
 
 
@@ -30,6 +33,8 @@ class Lab:
     growing: dict[Path, int] = field(default_factory=dict)
     number: int = 0
     asked: list[str] = field(default_factory=list)
+    asked_again: list[str] = field(default_factory=list)
+    wanted_cameras: list[str] = field(default_factory=list)
 
     def content(self, *, is_good: bool) -> bytes:
         return (b"film " if is_good else b"bad ") + str(self.number).encode()
@@ -38,7 +43,7 @@ class Lab:
         """Do one of the things that happen in a lab."""
         self.number += 1
         files = [path for path in self.films() if path not in self.growing]
-        deed = int(self.rng.integers(9))
+        deed = int(self.rng.integers(11))
         path = self.folder.recordings / f"{NAMES[self.number % len(NAMES)]} {self.number}.mp4"
         if deed <= 1 or not files:
             path.write_bytes(self.content(is_good=True))
@@ -56,7 +61,25 @@ class Lab:
         elif deed == 7:
             os.utime(self.chosen(files))
         else:
+            self.choose(deed, path, files)
+
+    def choose(self, deed: int, path: Path, files: list[Path]) -> None:
+        """Choose a pixel size, or a camera that is calibrated days later or never."""
+        if deed == 8:
             sidecar_of(self.chosen(files)).write_text(f"pixel_size_nm: {80 + self.number}\n")
+        elif deed == 9:
+            self.wanted_cameras.append(f"phone-{self.number}")
+            sidecar_of(path).write_text(f"camera: phone-{self.number}\n")
+            path.write_bytes(self.content(is_good=True))
+        elif self.wanted_cameras:
+            self.calibrate(self.wanted_cameras.pop(0))
+
+    def calibrate(self, name: str) -> None:
+        """Do what was forgotten when the film was put there."""
+        write_calibration(
+            CAMERA_PRESETS["huawei-p9-raw"],
+            Project(home=self.home).cameras_folder / f"{name}.json",
+        )
 
     def grow(self) -> None:
         """Go on with the files that are being copied."""
@@ -85,6 +108,16 @@ class Lab:
             path = recording_of(Project(home=self.home), key)
         except RecordingError:
             return False
+        return self.may_succeed(path)
+
+    def may_succeed(self, path: Path) -> bool:
+        """Return whether a file is a film, and its camera, if it names one, is there."""
+        try:
+            camera = read_choice(path).camera
+            if camera is not None:
+                Project(home=self.home).cameras.camera(camera)
+        except CellstormError:
+            return False
         return path.read_bytes().startswith(b"film")
 
     def films(self) -> list[Path]:
@@ -110,15 +143,20 @@ def test_after_a_week_each_file_is_in_the_right_state_exactly_once(lab: Lab) -> 
         lab.grow()
         before = lab.folder.cursor
         lab.asked += lab.folder.tick()
+        if tick % TICKS_OF_SCHEDULE == 0:
+            lab.asked_again += lab.folder.schedule_tick()
         if lab.rng.random() < 0.02:  # the daemon is killed before it kept what it knew
             lab.folder.cursor = before
         lab.work()
     for _ in range(40):
         lab.folder.tick()
+        lab.folder.schedule_tick()
         lab.work()
 
     assert len(lab.films()) > 40
     assert len(lab.asked) > 100
+    assert len(lab.asked_again) >= 3
+    assert lab.wanted_cameras, "a camera that nobody ever calibrated"
     done_by_content: dict[str, list[str]] = {}
     for run in lab.folder.instance.get_runs():
         assert run.status in {SUCCESS, FAILURE}
@@ -130,9 +168,10 @@ def test_after_a_week_each_file_is_in_the_right_state_exactly_once(lab: Lab) -> 
         copies = [other for other in lab.films() if digest_of_file(other) == digest_of_file(path)]
         statuses = [lab.folder.statuses(recording_key(copy)) for copy in copies]
         newest = [status[0] for status in statuses if status]
-        is_good = path.read_bytes().startswith(b"film")
         assert newest, path
-        assert (SUCCESS in newest) == is_good, path
+        assert (SUCCESS in newest) == any(map(lab.may_succeed, copies)), path
+    for _ in range(3):  # nothing has changed, so nothing is asked for, of bad files neither
+        assert lab.folder.tick() == lab.folder.schedule_tick() == []
 
 
 def test_a_quiet_folder_asks_for_nothing(lab: Lab) -> None:

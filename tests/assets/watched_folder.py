@@ -7,6 +7,8 @@ from dagster._core.test_utils import create_run_for_test
 
 from cellstorm_assets.automation import PARTITION_TAG, new_recordings
 from cellstorm_assets.resources import ProjectResource
+from cellstorm_assets.schedules import stale_requests
+from cellstorm_assets.watching import Watch
 
 _RUN_KEY_TAG = "dagster/run_key"
 WAITING = dg.DagsterRunStatus.NOT_STARTED
@@ -50,12 +52,21 @@ class Folder:
     def ticks(self, count: int) -> list[str]:
         return [key for _ in range(count) for key in self.tick()]
 
+    def schedule_tick(self) -> list[str]:
+        """Evaluate the schedule of stale and failed results, and create the runs it asks for."""
+        films = Watch.parsed(self.cursor).names_by_key()
+        told = stale_requests(self.instance, self._project.project(), films)
+        requests = told if isinstance(told, list) else []
+        for request in requests:
+            self.run_of(str(request.partition_key), WAITING, dict(request.tags))
+        return [str(request.partition_key) for request in requests]
+
     def _launched(self, request: dg.RunRequest) -> str | None:
         """Create a run unless one of that run key exists."""
         tags = {_RUN_KEY_TAG: str(request.run_key)}
         if self.instance.get_runs(dg.RunsFilter(tags=tags)):
             return None
-        self.run_of(str(request.partition_key), WAITING, tags)
+        self.run_of(str(request.partition_key), WAITING, {**tags, **request.tags})
         return str(request.partition_key)
 
     def run_of(

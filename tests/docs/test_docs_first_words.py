@@ -109,6 +109,20 @@ def test_a_step_that_tells_its_progress_shows_the_time_that_is_left(terminal: Te
     command_options.STEPS.finish()
 
 
+def test_a_step_in_parts_shows_its_share_and_the_time_that_is_left(terminal: Terminal) -> None:
+    progress = announced()("quality", "")
+    for done in range(1, 300):
+        progress(done, 1000)
+        if re.search(r"quality: +\d+%\|.*\| \[\d\d:\d\d<\d\d:\d\d\]", terminal.getvalue()):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError(terminal.getvalue())
+    assert "/1000" not in terminal.getvalue()
+    progress(1000, 1000)
+    command_options.STEPS.finish()
+
+
 def test_a_step_is_off_the_screen_before_the_result_is_printed(
     terminal: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,13 +5,13 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellstorm_lib import files
 from cellstorm_lib.camera import CAMERA_PRESETS
 from cellstorm_lib.errors import ExportError, SettingsError
 from cellstorm_lib.files import (
@@ -23,6 +23,7 @@ from cellstorm_lib.files import (
     remove_leftovers,
     written_whole,
 )
+from cellstorm_lib.processes import this_process
 
 unix = pytest.mark.skipif(
     os.name == "nt", reason="Windows does not tell whether a process that wrote still runs"
@@ -115,7 +116,7 @@ def test_leftovers_go_and_what_is_being_written_stays(tmp_path: Path) -> None:
 
 
 def test_a_name_with_the_number_of_no_process_is_left_alone(tmp_path: Path) -> None:
-    odd = tmp_path / f".table-{files._HOST}-ffffffff-0123abcd.parquet"
+    odd = tmp_path / f".table-{replace(this_process(), pid=2**32 - 1).text()}-0123abcd.parquet"
     odd.write_text("of whomever")
     with written_whole(tmp_path / "table.parquet") as temporary:
         temporary.write_text("whole")
@@ -123,8 +124,26 @@ def test_a_name_with_the_number_of_no_process_is_left_alone(tmp_path: Path) -> N
     assert odd.exists()
 
 
-def test_leftovers_of_another_machine_go_after_days(tmp_path: Path) -> None:
-    foreign = tmp_path / ".table-00000000-1f-0123abcd.parquet"
+@unix
+def test_a_number_that_was_given_again_is_not_the_process_that_wrote(tmp_path: Path) -> None:
+    here = this_process()
+    if not here.began:
+        pytest.skip("the system does not say when a process began")
+    left = tmp_path / f".table-{replace(here, began=here.began - 1).text()}-0123abcd.parquet"
+    left.write_text("half")
+    assert remove_leftovers(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        "00000000-1f",  # as an older version named it
+        replace(this_process(), host="0" * 8, pid=2**22).text(),
+        replace(this_process(), space="1" * 8, pid=2**22).text(),  # of another container here
+    ],
+)
+def test_leftovers_of_another_machine_go_after_days(tmp_path: Path, process: str) -> None:
+    foreign = tmp_path / f".table-{process}-0123abcd.parquet"
     foreign.write_text("half")
     assert remove_leftovers(tmp_path) == 0
     os.utime(foreign, (0, 0))

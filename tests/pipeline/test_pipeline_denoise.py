@@ -1,5 +1,6 @@
 """A recording denoised into a stack: every frame in its place, and what is found in it is true."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellstorm_lib.camera import CameraCalibration, read_calibration
-from cellstorm_lib.errors import RecordingError
+from cellstorm_lib.errors import RecordingError, SettingsError
 from cellstorm_lib.evaluate.scores import score
 from cellstorm_lib.gan import SHIPPED
 from cellstorm_lib.gan.checkpoint import read_checkpoint
@@ -261,3 +262,76 @@ def test_two_at_the_same_stack_do_not_use_each_others_pieces(
     denoise_recording(InThrees(frames), CAMERA, network, whole, pixel_size_nm=80.0)
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(tmp_path.iterdir()) == sorted([out, whole.parent])
+
+
+def travelling(work, items):
+    """Map in this process what was pickled, as it goes to another one."""
+    return map(pickle.loads(pickle.dumps(work)), items)
+
+
+@pytest.mark.parametrize("kind", ["lossy", "whole", "movie"])
+def test_pieces_denoised_by_others_give_the_same_stack(
+    network: Network, film: SimulatedRecording, tmp_path: Path, kind: str
+) -> None:
+    if kind == "movie":
+        source, camera = open_recording(film.movie).part(0, 90), read_calibration(film.camera)
+        roi = source.facts.roi
+        piece_px = 20 * roi.width_px * roi.height_px
+    else:
+        source = (InThrees if kind == "lossy" else ArraySource)(blinking(70))
+        camera, piece_px = CAMERA, SMALL_PIECES["piece_px"]
+    whole, out = tmp_path / "whole" / "d.ome.tif", tmp_path / "d.ome.tif"
+    told = denoise_recording(source, camera, network, whole, pixel_size_nm=80.0)
+    seen: list[tuple[int, int]] = []
+    again = denoise_recording(
+        source, camera, network, out, pixel_size_nm=80.0, piece_px=piece_px,
+        map_chunks=travelling, progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert out.read_bytes() == whole.read_bytes()
+    assert replace(again, frames_per_second=0.0) == replace(told, frames_per_second=0.0)
+    assert len(seen) > 3
+    assert seen[-1] == (told.frames, told.frames)
+    assert not parts_of(tmp_path)
+
+
+def test_pieces_that_others_finished_are_not_made_again(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = ArraySource(blinking(70)), tmp_path / "d.ome.tif"
+
+    def breaks_off(work, items):
+        for item in [3, 0, 5]:
+            work(item)
+        raise RecordingError("the workers were lost")
+
+    with pytest.raises(RecordingError, match="were lost"):
+        denoise_recording(source, CAMERA, network, out, **SMALL_PIECES, map_chunks=breaks_off)
+    assert len(parts_of(tmp_path)) == 3
+    shown = denoised_frames(network, monkeypatch)
+    denoise_recording(source, CAMERA, network, out, **SMALL_PIECES, map_chunks=map)
+    rest = 70 - 3 * PIECE_FRAMES
+    surplus = 2 * network.denoiser.reach
+    assert rest <= sum(count - surplus for count in shown) < rest + 20 * surplus
+    whole = tmp_path / "whole" / "d.ome.tif"
+    denoise_recording(source, CAMERA, network, whole, pixel_size_nm=80.0)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_machine_without_the_folder_is_told(network: Network, tmp_path: Path) -> None:
+    def elsewhere(work, items):
+        (folder,) = tmp_path.glob(".parts-*")
+        folder.rename(tmp_path / "away")
+        return map(work, items)
+
+    with pytest.raises(SettingsError, match="let all machines share the project's folder"):
+        denoise_recording(
+            ArraySource(blinking(70)), CAMERA, network, tmp_path / "d.ome.tif",
+            **SMALL_PIECES, map_chunks=elsewhere,
+        )  # fmt: skip
+
+
+def test_a_machine_with_another_engine_refuses(network: Network) -> None:
+    made_by, given = network.denoiser.__reduce__()
+    with pytest.raises(SettingsError, match="computes with .*, and the run with another engine;"):
+        made_by(*given[:-1], "another engine")
+    assert made_by(*given).workers == 1

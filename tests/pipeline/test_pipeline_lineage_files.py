@@ -116,7 +116,9 @@ def test_what_is_no_note_is_none(tmp_path: Path, content: object) -> None:
     assert len(read_localizations(parquet)) == 1
 
 
-@pytest.mark.parametrize("ending", [".html", ".tif", ".png", ".parquet", ".csv", ""])
+@pytest.mark.parametrize(
+    "ending", [".html", ".tif", ".png", ".parquet", ".smlm", ".json", ".csv", ""]
+)
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"PAR1", bytes(100)])
 def test_files_of_others_have_none_and_that_is_said(
     tmp_path: Path, ending: str, content: bytes
@@ -124,7 +126,7 @@ def test_files_of_others_have_none_and_that_is_said(
     path = tmp_path / f"other{ending}"
     path.write_bytes(content)
     assert note_in(path) is None
-    with pytest.raises(TableError, match="does not say what it was made from; what `cellstorm"):
+    with pytest.raises(TableError, match="does not say what it was made from; what cellstorm"):
         needed_note(path)
     assert note_in(tmp_path / "not there.png") is None
 

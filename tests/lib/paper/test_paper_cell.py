@@ -9,7 +9,7 @@ import pytest
 from cellstorm_lib.paper.cell import EMCCD, PHONE, cell_figure, cell_scene, view_cell
 from cellstorm_lib.paper.settings import PaperSettings
 from cellstorm_lib.pipeline.film import film_scene
-from cellstorm_lib.pipeline.steps import silently
+from cellstorm_lib.progress import silently
 from cellstorm_lib.tables import read_emitters
 
 

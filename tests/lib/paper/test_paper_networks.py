@@ -11,7 +11,7 @@ from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.paper.networks import dim_figure, dim_scene, letters_figure, letters_scene
 from cellstorm_lib.paper.three_ways import DENOISED, LIKE_PAPER, RAW, ThreeWays, film_three_ways
 from cellstorm_lib.pipeline.denoise import Network
-from cellstorm_lib.pipeline.steps import silently
+from cellstorm_lib.progress import silently
 from cellstorm_lib.simulate.scene import FieldSettings
 
 

@@ -2,7 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from cellstorm_lib.report.comparison import ComparisonRow, DenoisedSide, comparison_page
+from cellstorm_lib.reconstruct.render import RenderedImage
+from cellstorm_lib.report.comparison import (
+    MOST_PICTURED,
+    ComparisonRow,
+    DenoisedSide,
+    common_side_nm,
+    comparison_page,
+)
 from cellstorm_lib.report.picture import Picture
 
 
@@ -90,3 +97,48 @@ def test_a_recording_without_its_denoised_branch_stays_and_says_why(branch, pars
     nothing = DenoisedSide(image=branch.image, localization_count=0)
     page = parsed(comparison_page([row(branch, denoised=nothing)]))
     assert "no molecule was found in the denoised frames" in page.text
+
+
+def noisy_row(branch, number: int) -> ComparisonRow:
+    """Return a recording whose pictures are noise, which no format makes small."""
+    rng = np.random.default_rng(number)
+    noise = rng.random((900, 900)).astype(np.float32)
+    image = RenderedImage(
+        image=noise, pixel_nm=branch.localizations.field.width_nm / 900, method="histogram",
+        localizations=len(branch.localizations), outside=0,
+    )  # fmt: skip
+    widefield = Picture(values=noise, pixel_nm=100.0, colours="grey", is_sparse=False)
+    side = DenoisedSide(image=image, frc=branch.frc["molecules"], localization_count=7)
+    return row(branch, f"film {number}", image=image, widefield=widefield, denoised=side)
+
+
+def test_hundreds_of_recordings_stay_a_page_that_opens(branch, parsed):
+    asked = 0
+
+    def rows():
+        nonlocal asked
+        for number in range(300):
+            asked = number
+            yield (
+                noisy_row(branch, number)
+                if number < MOST_PICTURED
+                else row(branch, f"film {number}", image=None)
+            )
+
+    side_nm = common_side_nm([branch.localizations.field])
+    text = comparison_page(rows(), count=300, side_nm=side_nm)
+    assert asked == 299
+    assert len(text.encode()) < 15_000_000
+    page = parsed(text)
+    shown = text.count("<article>")
+    assert 8 <= shown <= MOST_PICTURED
+    assert page.count("img") == 5 * shown
+    assert f"Pictures and curves are of the first {shown} of 300, so that the page" in page.text
+    assert all(f"film {number}" in page.text for number in (0, 150, 299))
+    assert page.count("svg") == 1
+
+
+def test_a_few_recordings_all_have_large_pictures(branch, parsed):
+    page = parsed(comparison_page([noisy_row(branch, number) for number in range(3)]))
+    assert page.count("img") == 15
+    assert "Pictures and curves are of the first" not in page.text

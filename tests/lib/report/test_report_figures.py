@@ -109,6 +109,18 @@ def test_many_curves_keep_all_their_names(branch):
     assert set(names) <= set(drawn)
 
 
+def test_a_legend_of_long_names_stays_inside_the_figure(branch):
+    names = [
+        "cell-emCCD.ome.tif",
+        "cell-emCCD.ome.tif, denoised",
+        "2026-11-28 cell 17 phone, raw.mp4",
+    ]
+    figure = frc_curves_figure([(name, branch.frc["molecules"]) for name in names * 2])
+    figure.canvas.draw()
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert legend.x1 <= figure.bbox.x1
+
+
 def test_each_frame_keeps_its_localizations(branch, frame_facts):
     counted = with_counts(branch.spots, frame_facts)
     expected = [(branch.spots.column("frame") == frame).sum() for frame in counted["frame"]]

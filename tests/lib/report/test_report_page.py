@@ -273,3 +273,18 @@ def test_command_line_can_be_pasted_into_a_shell(result):
     assert command_line(measured).endswith(" --camera CAL.json")
     option = replace(result, facts=replace(result.facts, name="-x.mp4"))
     assert command_line(option).startswith("cellstorm process ./-x.mp4 ")
+
+
+def test_counts_say_what_they_count(result, parsed):
+    facts = replace(result.facts, details={"key_frame_interval": 21})
+    page = parsed(recording_page(replace(result, facts=facts)))
+    for text in ("21 frames", "Sightings of molecules", "Log-likelihood gained"):
+        assert text in page.text
+
+
+def test_the_page_tells_how_much_of_it_is_made(result, html):
+    told = []
+    assert recording_page(result, progress=lambda done, whole: told.append(done / whole)) == html
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert len(told) >= 4
