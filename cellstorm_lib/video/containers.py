@@ -10,6 +10,9 @@ from typing import BinaryIO, Literal
 Container = Literal["mov", "matroska", "tiff", "dng", "sif", "dax", "raw", "camera_raw"]
 
 _MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
+#: Boxes of boxes on the way to the tables of frames, and where a table's number of frames stands.
+_FOLDERS = {"moov", "trak", "mdia", "minf", "stbl", "moof", "traf"}
+_COUNTED = {"stsz": 8, "stz2": 8, "trun": 4}
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _EBML_START = b"\x1a\x45\xdf\xa3"
 _SEGMENT_START = b"\x18\x53\x80\x67"
@@ -68,38 +71,57 @@ def _first_tags(stream: BinaryIO, start: bytes) -> set[int]:
 
 def box_names(path: Path) -> list[str]:
     """Return the names of the top-level boxes of an MP4 or MOV file, in order."""
-    return [name for name, _ in _boxes(path)]
+    with path.open("rb") as stream:
+        return [name for name, _, _ in _boxes(stream, 0, path.stat().st_size)]
 
 
 def ends_early(path: Path, container: Container) -> bool:
     """Return whether a video file ends inside a part whose size it states."""
     size = path.stat().st_size
-    if container == "mov":
-        return any(end > size for _, end in _boxes(path))
-    if container == "matroska":
-        with path.open("rb") as stream:
-            stated = _stated_matroska_size(stream)
-        return stated is not None and stated > size
-    return False
-
-
-def _boxes(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield name and stated end of each top-level box of an MP4 or MOV file."""
-    size = path.stat().st_size
-    at = 0
     with path.open("rb") as stream:
-        while at + 8 <= size:
-            stream.seek(at)
-            header = stream.read(16)
-            length, name = struct.unpack_from(">I4s", header)
-            if length == 1 and len(header) == 16:
-                (length,) = struct.unpack_from(">Q", header, 8)
-            elif length == 0:  # to the end of the file
-                length = size - at
-            if length < 8:
-                return
-            at += length
-            yield name.decode("latin-1"), at
+        if container == "mov":
+            return any(end > size for _, _, end in _boxes(stream, 0, size))
+        stated = _stated_matroska_size(stream) if container == "matroska" else None
+    return stated is not None and stated > size
+
+
+def stated_frames(path: Path) -> int:
+    """Return the most frames that one table or fragment of an MP4 or MOV file says it has.
+
+    The demuxer makes room for as many before it looks for the first one.
+    """
+    with path.open("rb") as stream:
+        return max(_stated_counts(stream, 0, path.stat().st_size), default=0)
+
+
+def _stated_counts(stream: BinaryIO, at: int, size: int) -> Iterator[int]:
+    """Yield the numbers of frames in the tables of a range of boxes, and of those inside them."""
+    for name, start, end in _boxes(stream, at, size):
+        if name in _FOLDERS:
+            yield from _stated_counts(stream, start, min(end, size))
+        elif name in _COUNTED:
+            stream.seek(start + _COUNTED[name])
+            count = stream.read(4)
+            if len(count) == 4:
+                yield int.from_bytes(count, "big")
+
+
+def _boxes(stream: BinaryIO, at: int, size: int) -> Iterator[tuple[str, int, int]]:
+    """Yield name, start of the content, and stated end of each box of a range of a file."""
+    while at + 8 <= size:
+        stream.seek(at)
+        header = stream.read(16)
+        content = at + 8
+        length, name = struct.unpack_from(">I4s", header)
+        if length == 1 and len(header) == 16:
+            (length,) = struct.unpack_from(">Q", header, 8)
+            content += 8
+        elif length == 0:  # to the end of the file
+            length = size - at
+        if length < 8:
+            return
+        at += length
+        yield name.decode("latin-1"), content, at
 
 
 def _stated_matroska_size(stream: BinaryIO) -> int | None:

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.recording import RecordingFacts, Roi
-from cellstorm_lib.video.containers import Container, box_names, ends_early
+from cellstorm_lib.video.containers import Container, box_names, ends_early, stated_frames
 from cellstorm_lib.video.decode import Picture, read_pictures
 from cellstorm_lib.video.field import chosen_roi
 from cellstorm_lib.video.loss import FrameLog
@@ -52,6 +52,11 @@ def open_video(path: Path, container: Container, *, roi: Roi | str | None = None
     RecordingError
         When the file is cut off, encrypted, without video, of another codec, or gives no frame.
     """
+    if container == "mov" and (stated := stated_frames(path)) > path.stat().st_size:
+        raise RecordingError(
+            f"{path.name} says that it has {stated} frames, more than it has bytes; it is damaged, "
+            "so copy it from the camera again"
+        )
     try:
         with opened_container(path, container) as opened:
             stream = _video_stream(path, opened)

@@ -213,6 +213,19 @@ def test_fragmented_file_cut_between_fragments_cannot_know_what_it_lacks(
     assert source.loss() == LossSummary(expected_count=None, decoded_count=63)
 
 
+@pytest.mark.parametrize(("kind", "table"), [("sound", b"stsz"), ("fragmented", b"trun")])
+def test_more_frames_than_bytes_are_refused_before_there_is_room_for_them(
+    request, tmp_path, kind, table
+):
+    path = request.getfixturevalue(kind)
+    at = path.read_bytes().index(table) + (12 if table == b"stsz" else 8)
+    harmed = overwrite(path, tmp_path / "harmed.mp4", {at: (1 << 30).to_bytes(4, "big")})
+    with pytest.raises(
+        RecordingError, match=r"harmed.mp4 says that it has 1073741824 frames, more than it has b"
+    ):
+        open_recording(harmed)
+
+
 @pytest.mark.parametrize("beyond", [0, 20])
 def test_matroska_cut_anywhere_lacks_what_its_duration_promises(
     matroska, reference, tmp_path, beyond
