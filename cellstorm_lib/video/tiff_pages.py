@@ -4,7 +4,7 @@ import logging
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,26 +51,42 @@ _GREY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TiffPages:
-    """Frames that each are one (compressed) page of a TIFF file, from number `first_frame` on."""
+    """Frames that each are one (compressed) page of a TIFF file, from number `first_frame` on.
+
+    `directories` tells where that of each frame begins, so that a part of a long stack is read
+    without going through all of it; None when some are elsewhere or missing.
+    """
 
     path: Path
     dtype: np.dtype[Any]
     shape: tuple[int, int]
+    directories: npt.NDArray[np.int64] | None
     first_frame: int = 0
 
     @contextmanager
     def opened(self, roi: Roi) -> Iterator[ReadPage]:
         """Open the file; give a function that reads the region of one frame."""
-        with opened_tiff(self.path) as tif:
-            pages = tif.series[0].pages
-            yield lambda frame: self._read(pages, frame, roi)
+        if self.directories is None:
+            with opened_tiff(self.path) as tif:
+                pages = tif.series[0].pages
+                yield lambda frame: self._read(lambda at: pages[at], frame, roi)
+        else:
+            with _quietly_opened(self.path) as tif:
+                yield lambda frame: self._read(lambda at: self._page(tif, at), frame, roi)
 
-    def _read(self, pages: Any, frame: int, roi: Roi) -> Luma | None:
+    def _page(self, tif: tifffile.TiffFile, at: int) -> tifffile.TiffPage:
+        """Read one directory."""
+        if self.directories is None or not 0 <= at < len(self.directories):
+            raise IndexError(at)
+        tif.filehandle.seek(int(self.directories[at]))
+        return tifffile.TiffPage(tif, index=at)
+
+    def _read(self, page_at: Callable[[int], Any], frame: int, roi: Roi) -> Luma | None:
         """Decompress a page; None when it is absent or broken."""
         if frame < self.first_frame:
             return None
         try:
-            page = pages[frame - self.first_frame]
+            page = page_at(frame - self.first_frame)
             luma = None if page is None else page.asarray(maxworkers=1).reshape(self.shape)
         except UNREADABLE:
             return None
@@ -95,6 +111,13 @@ def opened_tiff(path: Path, complaints: list[str] | None = None) -> Iterator[tif
     if is_no_plain_file(path):
         raise OSError("it is a folder or a device, not a file")
     refuse_circles(path)
+    with _quietly_opened(path, complaints) as tif:
+        yield tif
+
+
+@contextmanager
+def _quietly_opened(path: Path, complaints: list[str] | None = None) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF file whose chain of directories is known to end, or is not followed."""
     logger = logging.getLogger("tifffile")
     handler = _Complaints([] if complaints is None else complaints)
     logger.addHandler(handler)
@@ -185,10 +208,22 @@ def _source_of(path: Path, tif: tifffile.TiffFile, roi: Roi | str | None) -> Sta
         facts=facts,
         frame_range=range(first_frame, first_frame + frame_count),
         pages=TiffPages(
-            path=path, dtype=dtype, shape=(height_px, width_px), first_frame=first_frame
+            path=path,
+            dtype=dtype,
+            shape=(height_px, width_px),
+            directories=_directories(tif, series),
+            first_frame=first_frame,
         ),
         log=FrameLog(first_frame + frame_count),
     )
+
+
+def _directories(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries
+) -> npt.NDArray[np.int64] | None:
+    """Return where the directory of each page begins when all are in this file, else None."""
+    offsets = [page.offset for page in series.pages if page is not None and page.parent is tif]
+    return np.array(offsets, dtype=np.int64) if len(offsets) == len(series.pages) else None
 
 
 def refuse_impossible(path: Path, page: tifffile.TiffPage) -> None:

@@ -207,3 +207,20 @@ def test_bits_that_differ_between_colours_are_refused_without_a_warning(tmp_path
     with pytest.raises(RecordingError, match=r"film\.tif") as caught:
         open_recording(path)
     assert "overflow" not in str(caught.value)
+
+
+def test_a_part_of_a_compressed_stack_is_read_without_its_other_directories(tmp_path, monkeypatch):
+    stack = np.random.default_rng(9).integers(0, 999, (40, 16, 24), dtype=np.uint16)
+    path = tmp_path / "long.ome.tif"
+    write_stack(path, in_chunks(stack, 40), pixel_size_nm=None)
+    source = open_recording(path)
+    read_directories = []
+    original = tifffile.TiffPage.__init__
+
+    def counted(page, parent, /, index, **further):
+        read_directories.append(index)
+        original(page, parent, index, **further)
+
+    monkeypatch.setattr(tifffile.TiffPage, "__init__", counted)
+    np.testing.assert_array_equal(read(source.part(30, 33)).frames, stack[30:33])
+    assert set(read_directories) - {0, (0,)} <= set(range(29, 33))  # and the frame before
