@@ -73,6 +73,8 @@ def lost_runs(
             if request is None:
                 settled.add(run.run_id)
             elif isinstance(request, dg.RunRequest):
+                # Dagster, should it come to it later, is not to try it again as well.
+                context.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
                 requests.append(request)
                 settled.add(run.run_id)
     cursor = json.dumps(sorted(settled & seen))

@@ -17,6 +17,7 @@ import yaml
 from dagster._core.events import JobFailureData, RunFailureReason, StepFailureData
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import RETRY_STRATEGY_TAG
+from dagster._daemon.auto_run_reexecution.auto_run_reexecution import should_retry
 from dagster._utils.error import SerializableErrorInfo
 from watched_folder import FAILURE, WAITING, Folder
 
@@ -126,8 +127,13 @@ def test_runs_before_a_success_are_forgiven(folder: Folder) -> None:
     assert isinstance(asked(folder, fail(folder)), dg.RunRequest)
 
 
-def test_the_sensor_asks_once_for_each_lost_run(folder: Folder) -> None:
+def test_the_sensor_asks_once_for_each_lost_run(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = fail(folder), fail(folder, "other-01234567")
+    folder.instance.add_run_tags(first.dagster_run.run_id, {"dagster/will_retry": "true"})
+    failed_at = first.end_time or time.time()
+    monkeypatch.setattr(time, "time", lambda: failed_at + 121.0)
     bad = fail(folder, "bad-01234567", step_by="Failure")
     project = ProjectResource(home=str(folder.recordings.parent.parent))
 
@@ -143,6 +149,9 @@ def test_the_sensor_asks_once_for_each_lost_run(folder: Folder) -> None:
     assert keys == {KEY, "other-01234567"}
     assert all(record.dagster_run.run_id in str(told.cursor) for record in (first, second, bad))
     assert isinstance(tick(told.cursor), dg.SkipReason)
+    run = folder.instance.get_run_by_id(first.dagster_run.run_id)
+    assert run is not None
+    assert not should_retry(run, folder.instance)  # by Dagster, late, as well
 
 
 class Asked:
