@@ -4,19 +4,16 @@ A run says which process works on it. Only one of this machine and container can
 of elsewhere counts as lost when its run has said nothing for a day.
 """
 
-import os
 import platform
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.tags import RETRY_STRATEGY_TAG
 
-from cellstorm_lib.processes import ProcessMark, is_gone, this_process
+from cellstorm_lib.processes import ProcessMark, is_alive, is_gone, this_process
 
 #: Which process works on a run: the run's first digits, its mark, and the machine's name.
 PROCESS_TAG = "cellstorm/process"
@@ -25,9 +22,7 @@ MOST_SILENT_S = 86400.0
 #: Until when a run that has begun has told its process.
 _TOLD_AFTER_S = 60.0
 _RUN_DIGITS = 8
-#: Between the start of a process and what it says first; clocks are set now and then.
-_SLACK_S = 5.0
-_DAY_S, _HOUR_S, _MINUTE_S = 86400, 3600, 60
+_HOUR_S = 3600
 
 
 def tell_process(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -99,46 +94,3 @@ def _is_lost(run: dg.DagsterRun, pid: int, *, since: float) -> bool | None:
     if found is False and not mark.began:  # a system that does not say when a process began
         return not is_alive(pid, since=since)
     return found
-
-
-def is_alive(pid: int, *, since: float) -> bool:
-    """Return whether a process of this machine runs that ran at a time already.
-
-    Parameters
-    ----------
-    pid : int
-        Its number; numbers are given again after a while, and after every restart.
-    since : float
-        A time at which it ran, seconds since 1970.
-    """
-    age_s = _age_s(pid)
-    return age_s is not None and time.time() - age_s <= since + _SLACK_S
-
-
-def _age_s(pid: int) -> float | None:
-    """Return how long ago a process began; None when there is none, or only its ashes."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not Path("/proc/self/stat").exists():
-        return _age_by_ps(pid)
-    try:
-        fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        up_s = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-    except OSError:
-        return None
-    return None if fields[0] in {"Z", "X"} else up_s - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-def _age_by_ps(pid: int) -> float | None:
-    """Return the same by the command that every Unix has."""
-    told = subprocess.run(  # noqa: S603 - a number, and no shell
-        ["ps", "-o", "stat=", "-o", "etime=", "-p", str(pid)],  # noqa: S607 - where it is differs
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.split()
-    if len(told) != 2 or told[0].startswith("Z"):
-        return None
-    days, _, clock = told[1].rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    hours, minutes, seconds = [0] * (3 - len(parts)) + parts
-    return float(int(days or 0) * _DAY_S + hours * _HOUR_S + minutes * _MINUTE_S + seconds)

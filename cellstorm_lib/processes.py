@@ -8,6 +8,8 @@ the number counts, and the start of the process go with it.
 import os
 import platform
 import re
+import subprocess
+import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ _TEXT = re.compile(
 )
 #: No system gives higher numbers.
 _LAST_PID = 1 << 22
+#: Between the start of a process and what it says first; clocks are set now and then.
+_SLACK_S = 5.0
+_DAY_S, _HOUR_S, _MINUTE_S = 86400, 3600, 60
 #: Of what a process's ``stat`` says after its name: its state, and when it began.
 _STATE, _BEGAN = 0, 19
 
@@ -94,6 +99,22 @@ def is_gone(mark: ProcessMark) -> bool | None:
     return began is None or (bool(mark.began and began) and mark.began != began)
 
 
+def is_alive(pid: int, *, since: float) -> bool:
+    """Return whether a process of this machine runs that ran at a time already.
+
+    For one whose mark is not known.
+
+    Parameters
+    ----------
+    pid : int
+        Its number; numbers are given again after a while, and after every restart.
+    since : float
+        A time at which it ran, seconds since 1970.
+    """
+    age_s = _age_s(pid)
+    return age_s is not None and time.time() - age_s <= since + _SLACK_S
+
+
 @cache
 def _mark_of(pid: int) -> ProcessMark:
     """Return the mark of a process of this machine and space."""
@@ -122,6 +143,31 @@ def _began(pid: int) -> int | None:
     except OSError:  # another user's, which may be hidden
         return 0
     return 0
+
+
+def _age_s(pid: int) -> float | None:
+    """Return how long ago a process began; None when there is none, or only its ashes."""
+    began = _began(pid)
+    if began is None:
+        return None
+    up_s = _read(Path("/proc/uptime")).partition(" ")[0]
+    return float(up_s) - began / os.sysconf("SC_CLK_TCK") if began and up_s else _age_by_ps(pid)
+
+
+def _age_by_ps(pid: int) -> float | None:
+    """Return the same by the command that every Unix has."""
+    told = subprocess.run(  # noqa: S603 - a number, and no shell
+        ["ps", "-o", "stat=", "-o", "etime=", "-p", str(pid)],  # noqa: S607 - where it is differs
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    if len(told) != 2 or told[0].startswith("Z"):
+        return None
+    days, _, clock = told[1].rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    hours, minutes, seconds = [0] * (3 - len(parts)) + parts
+    return float(int(days or 0) * _DAY_S + hours * _HOUR_S + minutes * _MINUTE_S + seconds)
 
 
 def _read(path: Path) -> str:

@@ -23,7 +23,7 @@ from watched_folder import FAILURE, WAITING, Folder
 
 from cellstorm_assets import launcher
 from cellstorm_assets.automation import PARTITION_TAG
-from cellstorm_assets.launcher import MOST_SILENT_S, PROCESS_TAG, MindedRunLauncher, is_alive
+from cellstorm_assets.launcher import MOST_SILENT_S, PROCESS_TAG, MindedRunLauncher
 from cellstorm_assets.lost_runs import MOST_RUNS, again, lost_at_start, lost_runs
 from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
@@ -358,20 +358,3 @@ def test_a_run_whose_process_is_gone_is_lost_and_made_anew_from_the_start(
 def test_a_run_that_nobody_began_yet_is_left_alone(folder: Folder) -> None:
     run = folder.run_of(KEY, WAITING)
     assert minder_of(folder).check_run_worker_health(run).status.value == "RUNNING"
-
-
-@unix
-def test_a_process_that_has_the_number_of_another_is_not_it() -> None:
-    now = time.time()
-    assert is_alive(os.getpid(), since=now)
-    assert not is_alive(os.getpid(), since=now - 30 * 86400)
-    assert not is_alive(2**22 + 1, since=now)
-
-
-@unix
-def test_other_systems_are_asked_by_their_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"S 01-02:03:04": 93784.0, "S 03:04": 184.0, "Z 00:01": None, "": None}
-    for text, age_s in told.items():
-        answer = subprocess.CompletedProcess([], 0, stdout=text)
-        monkeypatch.setattr(launcher.subprocess, "run", lambda *_, a=answer, **__: a)
-        assert launcher._age_by_ps(1) == age_s

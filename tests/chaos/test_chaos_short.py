@@ -1,6 +1,5 @@
 """The short form of the chaos trials, and whether they would see what they look for."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from cellstorm_lib.pipeline.store import write_records
 from cellstorm_lib.video.tiff import write_image, write_stack
 
 SEED = 20261128
-
-
-@pytest.fixture
-def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a lab set the project, and put it back."""
-    for name in ("CELLSTORM_HOME", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
 
 
 @pytest.mark.slow

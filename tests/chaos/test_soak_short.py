@@ -1,6 +1,5 @@
 """A short soak, and whether it would see what it looks for."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,6 @@ from soak_run import LEAST_DONE, MOST_FILES, MOST_MB, Soaked, copies, judge_serv
 from soak_watch import Sample, Scales, growth_of, held_by, wait_until
 
 SEED = 20261128
-
-
-@pytest.fixture
-def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a lab set the project, and put it back."""
-    for name in ("CELLSTORM_HOME", "DAGSTER_HOME"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
 
 
 @pytest.mark.slow

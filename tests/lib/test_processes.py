@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellstorm_lib.processes import ProcessMark, is_gone, this_process
+from cellstorm_lib import processes
+from cellstorm_lib.processes import ProcessMark, is_alive, is_gone, this_process
 
 unix = pytest.mark.skipif(os.name == "nt", reason="processes cannot be asked there")
 DIGESTS = st.text("0123456789abcdef", min_size=8, max_size=8)
@@ -81,3 +83,20 @@ def test_only_what_is_sure_is_told() -> None:
     if here.began:
         assert is_gone(replace(here, began=here.began + 1)) is True
         assert is_gone(replace(here, began=0)) is False
+
+
+@unix
+def test_a_process_that_has_the_number_of_another_is_not_it() -> None:
+    now = time.time()
+    assert is_alive(os.getpid(), since=now)
+    assert not is_alive(os.getpid(), since=now - 30 * 86400)
+    assert not is_alive(2**22 + 1, since=now)
+
+
+@unix
+def test_other_systems_are_asked_by_their_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"S 01-02:03:04": 93784.0, "S 03:04": 184.0, "Z 00:01": None, "": None}
+    for text, age_s in told.items():
+        answer = subprocess.CompletedProcess([], 0, stdout=text)
+        monkeypatch.setattr(processes.subprocess, "run", lambda *_, a=answer, **__: a)
+        assert processes._age_by_ps(1) == age_s

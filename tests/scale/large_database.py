@@ -9,6 +9,8 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -22,6 +24,26 @@ INSTANCE = """\
 telemetry: { enabled: false }
 storage: { postgres: { postgres_url: { env: DAGSTER_PG_URL } } }
 """
+
+
+@contextmanager
+def database_of_a_lab() -> Iterator[tuple[Cluster, Path]]:
+    """Start PostgreSQL for an empty project; give the services and the project's folder."""
+    with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        cluster, home = Cluster(folder=folder / "cluster"), folder / "home"
+        home.mkdir()
+        (home / "dagster.yaml").write_text(INSTANCE)
+        os.environ |= {
+            "DAGSTER_PG_URL": cluster.environment["DAGSTER_PG_URL"],
+            "CELLSTORM_HOME": str(home), "DAGSTER_HOME": str(home),
+        }  # fmt: skip
+        try:
+            cluster.start_database()
+            yield cluster, home
+        finally:
+            cluster.stop()
 
 
 def fill(instance: dg.DagsterInstance, recordings: int) -> list[str]:
@@ -70,25 +92,10 @@ def main() -> int:
     if missing := missing_part():
         print(f"cannot be tried here: {missing}")
         return 1
-    with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        cluster = Cluster(folder=folder / "cluster")
-        home = folder / "home"
-        home.mkdir()
-        (home / "dagster.yaml").write_text(INSTANCE)
-        os.environ |= {
-            "DAGSTER_PG_URL": cluster.environment["DAGSTER_PG_URL"],
-            "CELLSTORM_HOME": str(home), "DAGSTER_HOME": str(home),
-        }  # fmt: skip
-        try:
-            cluster.start_database()
-            with dg.DagsterInstance.from_config(str(home)) as instance:
-                fill(instance, given.recordings)
-                for what, seconds in measured(instance).items():
-                    print(f"{what}: {seconds:.3f} s", flush=True)
-        finally:
-            cluster.stop()
+    with database_of_a_lab() as (_, home), dg.DagsterInstance.from_config(str(home)) as instance:
+        fill(instance, given.recordings)
+        for what, seconds in measured(instance).items():
+            print(f"{what}: {seconds:.3f} s", flush=True)
     return 0
 
 

@@ -6,12 +6,11 @@ PostgreSQL with a history, a store with results: dumped, dropped, restored, comp
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
-from large_database import ASSETS, INSTANCE, fill
+from large_database import ASSETS, database_of_a_lab, fill
 from scale_lab import BUCKET, Cluster, missing_part, postgres_folder
 
 
@@ -79,22 +78,9 @@ def main() -> int:
     if missing := missing_part():
         print(f"cannot be tried here: {missing}")
         return 1
-    with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        cluster, home = Cluster(folder=folder / "cluster"), folder / "home"
-        home.mkdir()
-        (home / "dagster.yaml").write_text(INSTANCE)
-        os.environ |= {
-            "DAGSTER_PG_URL": cluster.environment["DAGSTER_PG_URL"],
-            "CELLSTORM_HOME": str(home), "DAGSTER_HOME": str(home),
-        }  # fmt: skip
-        try:
-            cluster.start_database()
-            cluster.start_store()
-            print(f"dumped, dropped, restored: the same, {rehearse(cluster, folder, home)}")
-        finally:
-            cluster.stop()
+    with database_of_a_lab() as (cluster, home):
+        cluster.start_store()
+        print(f"dumped, dropped, restored: the same, {rehearse(cluster, home.parent, home)}")
     return 0
 
 
