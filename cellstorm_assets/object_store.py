@@ -1,8 +1,9 @@
 """Tables, pictures and pages in an object store: where it is, and what is wrong with it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from upath import UPath
 
@@ -85,3 +86,15 @@ def require_store(uri: str) -> None:
                 f"the store at {uri} cannot be used: there is no such bucket; make the bucket, or "
                 f"correct {STORE_VARIABLE}"
             ) from error
+
+
+def look_of(details: Mapping[str, Any]) -> tuple[int, str]:
+    """Return size and state of a listed file of a store, one of which differs once it is replaced.
+
+    Parameters
+    ----------
+    details : mapping
+        What the listing of its file system says of it.
+    """
+    states = (details.get(name) for name in ("ETag", "LastModified", "created", "mtime"))
+    return int(details["size"]), str(next((state for state in states if state), ""))

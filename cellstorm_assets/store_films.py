@@ -14,7 +14,7 @@ from dagster._core.storage.tags import PRIORITY_TAG
 from upath import UPath
 
 from cellstorm_assets.metadata import said_plainly
-from cellstorm_assets.object_store import store_path, store_told_plainly
+from cellstorm_assets.object_store import look_of, store_path, store_told_plainly
 from cellstorm_assets.project import RECORDINGS
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.errors import RecordingError
@@ -111,8 +111,7 @@ def states(films: UPath) -> dict[str, str]:
         name = PurePosixPath(entry["name"]).name
         is_film = PurePosixPath(name).suffix.lower() in RECORDINGS and not name.startswith(".")
         if entry.get("type") == "file" and is_film:
-            marks = (entry.get(mark) for mark in ("ETag", "created", "mtime"))
-            found[name] = f"{entry['size']} {next((mark for mark in marks if mark), '')}"
+            found[name] = " ".join(map(str, look_of(entry)))
     return dict(sorted(found.items()))
 
 

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
-from typing import Any
 
 from upath import UPath
 
-from cellstorm_assets.object_store import store_in_use, store_path, store_told_plainly
+from cellstorm_assets.object_store import look_of, store_in_use, store_path, store_told_plainly
 from cellstorm_lib.pipeline.lineage import STEPS
 from cellstorm_lib.pipeline.lineage_files import (
     HEAD_BYTES,
@@ -56,7 +55,7 @@ class StoreNotes:
             except FileNotFoundError:
                 listed = {}
         return {
-            PurePosixPath(name).relative_to(base).as_posix(): _look(details)
+            PurePosixPath(name).relative_to(base).as_posix(): look_of(details)
             for name, details in listed.items()
         }
 
@@ -88,12 +87,6 @@ class StoreNotes:
         wanted = [(result, name) for result, name in files if result in STEPS]
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             list(pool.map(lambda each: self.note(*each), wanted))
-
-
-def _look(details: dict[str, Any]) -> tuple[int, str]:
-    """Return what differs when a file of a store was replaced."""
-    states = (details.get(name) for name in ("ETag", "LastModified", "created", "mtime"))
-    return int(details["size"]), str(next((state for state in states if state), ""))
 
 
 @lru_cache(maxsize=_MOST_NOTES)
