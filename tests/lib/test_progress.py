@@ -38,7 +38,9 @@ def test_progress_only_grows_and_ends_with_the_whole(weights: list[float]) -> No
 
 @pytest.mark.parametrize("weights", [(), (0.0, 0.0), (1.0,)])
 def test_nobody_is_told_without_a_callback(weights: tuple[float, ...]) -> None:
-    for part in in_parts(None, *weights):
+    parts = in_parts(None, *weights)
+    assert len(parts) == len(weights)
+    for part in parts:
         part(1, 1)
     silently("step", "")(1, 2)
 
