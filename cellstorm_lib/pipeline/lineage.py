@@ -60,7 +60,7 @@ def _branch(name: str, spots: Step) -> dict[str, Step]:
         ),
         image: Step(inputs=("settings.render",), results=(molecules,)),
         frc: Step(inputs=("settings.frc", "settings.merge"), results=(molecules,)),
-        f"{name}/quality": Step(results=(found, molecules, image, frc, "widefield")),
+        f"{name}/quality": Step(results=(found, molecules, image, frc, "widefield"), code="2"),
     }
 
 
