@@ -3,6 +3,7 @@
 So are those that are missing since a run failed, once what that run depended on has changed.
 """
 
+import time
 from collections.abc import Mapping
 from itertools import takewhile
 
@@ -39,6 +40,8 @@ _REASON_LENGTH = 200
 #: The newest runs of a recording; of those before them nothing is asked.
 _MOST_RUNS_LOOKED_AT = 50
 _TAG_LENGTH = 16
+#: Dagster tries a run again within seconds after its end, or soon after its daemon starts.
+_OWN_RETRY_S = 600.0
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -93,7 +96,7 @@ def stale_requests(
             continue
         inputs = inputs_of_run(present, each.key, films[each.key]) if films else {}
         why = _why_again(instance, each, inputs)
-        if why:
+        if why and not is_tried_again(instance, each.key, now=time.time()):
             requests.append(request_for(project, each, why, inputs))
     if requests:
         return requests
@@ -134,20 +137,35 @@ def _why_after_failure(
 ) -> str:
     """Return what changed since a run failed that may have kept it from making what is missing.
 
-    Nothing when it did not fail, or will be tried again anyway. Of a run that someone else asked
-    for, the inputs are not known: those of the last one that tells count; without any, the
-    recording is asked for once.
+    Nothing when it did not fail. Of a run that someone else asked for, the inputs are not known:
+    those of the last one that tells count; without any, the recording is asked for once.
     """
     wanted = dg.RunsFilter(job_name=process_recordings.name, tags={PARTITION_TAG: key})
     runs = instance.get_runs(wanted, limit=_MOST_RUNS_LOOKED_AT)
-    is_lost = bool(runs) and runs[0].tags.get(WILL_RETRY_TAG) == "true"
-    if not runs or is_lost or runs[0].status != dg.DagsterRunStatus.FAILURE:
+    if not runs or runs[0].status != dg.DagsterRunStatus.FAILURE:
         return ""
     told = next((run.tags[INPUTS_TAG] for run in runs if INPUTS_TAG in run.tags), None)
     if told is None:
         return "its run failed, and it is not known with which inputs"
     changed = changed_kinds(told, inputs, kinds_that_matter(missing))
     return f"its run failed, and since then changed: {', '.join(changed)}" if changed else ""
+
+
+def is_tried_again(instance: dg.DagsterInstance, key: str, *, now: float) -> bool:
+    """Return whether Dagster is about to try the newest run of a recording again by itself.
+
+    It marks the run so when it fails. Where no other came of it after a while, none will.
+
+    Parameters
+    ----------
+    now : float
+        Seconds since 1970.
+    """
+    wanted = dg.RunsFilter(job_name=process_recordings.name, tags={PARTITION_TAG: key})
+    for newest in instance.get_run_records(wanted, limit=1):
+        is_marked = newest.dagster_run.tags.get(WILL_RETRY_TAG) == "true"
+        return is_marked and now - (newest.end_time or now) < _OWN_RETRY_S
+    return False
 
 
 def inputs_tag(lineage: RecordingLineage) -> str:

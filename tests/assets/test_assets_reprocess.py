@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 import pytest
 from dagster._core.execution.plan.objects import StepFailureData, StepRetryData
-from dagster._core.storage.tags import PRIORITY_TAG
+from dagster._core.storage.tags import PRIORITY_TAG, WILL_RETRY_TAG
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import SerializableErrorInfo
 from dagster._utils.tags import TagConcurrencyLimitsCounter
@@ -23,6 +23,7 @@ from cellstorm_assets.schedules import (
     MOST_ATTEMPTS,
     STALE_TAG,
     films_there,
+    is_tried_again,
     may_have_passed,
     reprocess_stale,
     stale_requests,
@@ -123,6 +124,21 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     project = find_project()
     with dg.DagsterInstance.ephemeral() as instance:
         yield Store(project, instance)
+
+
+def test_what_dagster_is_about_to_try_again_is_left_to_it_for_a_while(store: Store) -> None:
+    key = store.add("cell.mp4")
+    assert not is_tried_again(store.instance, key, now=0.0)  # it had no run
+    assert store.tick() == [key]
+    store.end(key, FAILURE)
+    store.instance.add_run_tags(store.runs(key)[0].run_id, {WILL_RETRY_TAG: "true"})
+    (ended,) = store.instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: key}))
+    assert ended.end_time is not None
+    assert store.tick() == []
+    assert is_tried_again(store.instance, key, now=ended.end_time + 599.0)
+    assert not is_tried_again(store.instance, key, now=ended.end_time + 601.0)
+    store.instance.add_run_tags(store.runs(key)[0].run_id, {WILL_RETRY_TAG: "false"})
+    assert store.tick() == [key]
 
 
 def test_a_few_are_asked_for_at_a_time_and_each_once(store: Store) -> None:
