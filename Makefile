@@ -13,8 +13,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "cellstorm needs Python 3.11 to 3.13; call: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing PyTorch and the rest into $(VENV); this takes some minutes"
+	@echo "installing PyTorch into $(VENV), 1 of 2: some minutes, depending on the network"
 	$(BIN)/python -m pip install --quiet 'torch==2.13.0'
+	@echo "installing the rest, 2 of 2: two minutes or so"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 

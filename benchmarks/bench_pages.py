@@ -235,7 +235,7 @@ def pages(home: Path) -> None:
             start_new_session=True,
         )  # fmt: skip
     try:
-        while not (found := re.search(r"http://\S+\?token=\S+", log.read_text())):
+        while not (found := re.search(r"http://\S+[?&]token=\S+", log.read_text())):
             if server.poll() is not None or time.monotonic() - clock > 120:
                 sys.exit(f"no page: {log.read_text()}")
             time.sleep(0.1)

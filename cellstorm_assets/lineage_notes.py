@@ -34,7 +34,8 @@ def used(
     missing : str
         Why there is no such result of these inputs; empty where there is one.
     """
-    told = {**inputs, _RECORDING: recording, **({_MISSING: missing} if missing else {})}
+    about = {_RECORDING: recording, _MISSING: missing}
+    told = {**inputs, **{name: text for name, text in about.items() if text}}
     return {INPUTS: dg.MetadataValue.json(told)}
 
 

@@ -10,11 +10,13 @@ import urllib.request
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlencode
 
 import click
 
 from cellstorm_assets.access import LOOPBACK, checked_address, renew_token, token_of
 from cellstorm_assets.instance_file import bring_up_to_date
+from cellstorm_assets.lineage import result_file, stored_keys
 from cellstorm_assets.preflight import check_ready, held_alone
 from cellstorm_assets.project import Project, find_project
 from cellstorm_assets.tracking import PAGE_VARIABLE
@@ -89,19 +91,34 @@ def _told(
     project: Project, ports: tuple[int, int], addresses: list[str | None], token: str
 ) -> list[str]:
     """Return what people read when the pages are up."""
-    lines = [
-        f"{name:7}  http://{LOOPBACK}:{port}/?token={token}"
-        for name, port in zip(("Dagster", "MLflow"), ports, strict=True)
-    ]
-    lines += [f"through the proxy  {address}" for address in addresses if address]
-    results = f"http://{LOOPBACK}:{ports[0]}/assets/recording_report?view=partitions"
+    places = (("Dagster", ports[0], _entrance(project)), ("MLflow", ports[1], "/?"))
     return [
-        *lines,
-        f"results  {results} (open the first address before), or Catalog on the left of that page",
+        *(
+            f"{name:7}  http://{LOOPBACK}:{port}{place}token={token}"
+            for name, port, place in places
+        ),
+        *(f"through the proxy  {address}" for address in addresses if address),
         "the token opens both pages to whoever has it; --new-token makes another",
         f"watching {project.recordings_folder}; Ctrl-C stops everything",
         f"what the servers say is in {_log_folder(project)}",
     ]
+
+
+def _entrance(project: Project) -> str:
+    """Return where the address leads to: the newest report, or the graph before there is any.
+
+    Dagster's own first page is an empty timeline.
+    """
+    keys = stored_keys(project)
+    if not keys:
+        return "/asset-groups?"
+
+    def made_at(key: str) -> float:
+        report = result_file(project, "recording_report", key)
+        return report.stat().st_mtime if report.is_file() else 0.0
+
+    newest = urlencode({"partition": max(keys, key=made_at)})
+    return f"/assets/recording_report?view=partitions&{newest}&"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

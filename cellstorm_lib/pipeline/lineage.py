@@ -92,7 +92,7 @@ STEPS: Mapping[str, Step] = {
             "verdict",
             *(f"{branch}/{name}" for branch in _BRANCHES for name in _OF_BRANCH),
         ),
-        code="4",
+        code="5",
     ),
 }
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
+import numpy as np
+
 from cellstorm_lib import __version__
 from cellstorm_lib.camera import CAMERA_PRESETS, CameraCalibration
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.result import RecordingResult
 from cellstorm_lib.report.headline import duration_text, frame_count
-from cellstorm_lib.report.rows import Row, number_text, rows_of, value_text
+from cellstorm_lib.report.rows import Row, number_text, rounded_text, rows_of, value_text
 
 _KINDS = {
     "h264": "H.264 video",
@@ -22,6 +24,8 @@ _KINDS = {
     "sif": "Andor SIF stack",
     "array": "frames in memory",
 }
+#: Rounding of time stamps stays below this share of the time between two frames.
+_EVEN = 0.1
 _COUNTED_IN_FRAMES = ("Key frame interval",)
 _LIBRARIES = ("numpy", "scipy", "numba", "av", "pandas", "matplotlib")
 
@@ -48,6 +52,7 @@ def recording_rows(result: RecordingResult) -> tuple[Row, ...]:
             value=f"{frame_count(result):,}",
             remark=duration_text(result) or "no frame rate in the file",
         ),
+        *_interval_rows(result),
         Row(
             name="Loss",
             value=f"{loss.missing_count:,} missing, {loss.tainted_count:,} tainted, "
@@ -61,6 +66,24 @@ def recording_rows(result: RecordingResult) -> tuple[Row, ...]:
     if facts.is_denoised:
         rows.append(Row(name="Denoised", value="yes", remark="the frames came out of a network"))
     return (*rows, *map(_in_frames, rows_of(facts.details)))
+
+
+def _interval_rows(result: RecordingResult) -> list[Row]:
+    """Return whether frames follow each other evenly; nothing where no one wrote down when."""
+    facts = result.frame_facts
+    if not result.facts.is_video or "time_s" not in facts or len(facts) < 3:
+        return []
+    intervals_ms = np.diff(facts["time_s"].to_numpy(np.float64)) * 1e3
+    low, middle, high = np.percentile(intervals_ms, (1, 50, 99))
+    is_even = high - low <= _EVEN * middle
+    span = f"varies from {rounded_text(low)} to {rounded_text(high)} ms (98 % of them)"
+    return [
+        Row(
+            name="Time between frames",
+            value=f"{rounded_text(middle)} ms",
+            remark="even" if is_even else f"median; {span}; drift and blinking count frames",
+        )
+    ]
 
 
 def _in_frames(row: Row) -> Row:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.result import BranchResult, CheckOutcome, RecordingResult
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.refine.drift import Drift
@@ -113,7 +114,7 @@ def branch_section(result: RecordingResult, branch: BranchResult) -> BranchSecti
         key_distance=_key_distance(result, branch),
         rejected=_rejected(branch),
         steps={
-            "Detection and fit": rows_of(branch.localize_report),
+            "Detection and fit": _detection_rows(branch.localize_report),
             "Selection": rows_of(branch.select_report),
             "Merging": rows_of(branch.merge_report),
         },
@@ -247,6 +248,18 @@ def _funnel(branch: BranchResult) -> tuple[Row, ...]:
             f"{merged.copied:,} spots were copied by the codec",
         ),
     )
+
+
+def _detection_rows(report: LocalizeReport) -> tuple[Row, ...]:
+    """Return the figures of finding and fitting, without those that say nothing here.
+
+    The speed by the clock is of the machine; and where spots are not judged one by one there is no
+    line that they were held against.
+    """
+    silent = {"Frames per second"}
+    silent |= {"Least probability", "False share"} if report.least_probability == 0 else set()
+    silent |= {"Noise photons"} if report.noise_photons == 0 else set()
+    return tuple(row for row in rows_of(report) if row.name not in silent)
 
 
 def _range_row(branch: BranchResult) -> Row:

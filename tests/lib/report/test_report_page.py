@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cellstorm_lib.camera import CAMERA_PRESETS, read_calibration
-from cellstorm_lib.report.facts import command_line
+from cellstorm_lib.report.facts import command_line, recording_rows
 from cellstorm_lib.report.headline import headline_of
 from cellstorm_lib.report.page import recording_page
+from cellstorm_lib.report.sections import branch_section
 
 
 def with_branch(result, **changes):
@@ -280,6 +281,33 @@ def test_counts_say_what_they_count(result, parsed):
     page = parsed(recording_page(replace(result, facts=facts)))
     for text in ("21 frames", "Sightings of molecules", "Log-likelihood gained"):
         assert text in page.text
+
+
+@pytest.mark.parametrize(
+    ("jitter_ms", "told"), [(0.5, "even"), (10.0, "varies from 40 to 60 ms (98 % of them)")]
+)
+def test_a_frame_rate_that_varies_is_told(result, jitter_ms, told):
+    # Every other frame comes early, so intervals are 50 ms less and more that much.
+    count = len(result.frame_facts)
+    early_s = np.where(np.arange(count) % 2, jitter_ms / 1e3, 0.0)
+    facts = result.frame_facts.assign(time_s=np.arange(count) * 0.05 - early_s)
+    rows = {row.name: row for row in recording_rows(replace(result, frame_facts=facts))}
+    assert told in rows["Time between frames"].remark
+    stack = replace(result.facts, kind="tiff")
+    names = {row.name for row in recording_rows(replace(result, facts=stack))}
+    assert "Time between frames" not in names
+
+
+def test_figures_that_say_nothing_of_a_branch_are_left_out(result):
+    names = {row.name for row in section_rows(result)}
+    assert not names & {"Frames per second", "Least probability", "False share", "Noise photons"}
+    report = replace(result.branches["raw"].localize_report, least_probability=0.4)
+    judged = {row.name for row in section_rows(with_branch(result, localize_report=report))}
+    assert judged == names | {"Least probability", "False share"}
+
+
+def section_rows(result):
+    return branch_section(result, result.branches["raw"]).steps["Detection and fit"]
 
 
 def test_the_page_tells_how_much_of_it_is_made(result, html):
