@@ -26,14 +26,17 @@ from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_assets.schedules import may_have_passed
 
-#: Failed runs of one partition, with no success between them, after which it is given up: what
-#: ends its worker each time is at fault.
-MOST_RUNS = 15
+#: Failed runs of one partition, with no success between them, after which there is more and more
+#: time between them: what ends its worker each time may be its own fault. It is never given up, for
+#: the machine may be at fault, too.
+EAGER_RUNS = 15
+#: Runs of a partition that are counted; with so many the wait is the longest anyway.
+_MOST_COUNTED = 40
 #: Failed runs looked at in one tick, the newest of each job.
 _MOST_LOOKED_AT = 200
 #: Dagster's own retry comes within seconds.
 _GRACE_S = 120.0
-#: Wait after the first failure, and at most, for a disk to be emptied.
+#: Wait after the first failure, and at most, for a disk to be emptied; it doubles each time.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 30.0, 6 * 3600.0
 _CANNOT_LOAD = "DagsterExecutionLoadInputError"
 #: What a launcher was asked for may not be known everywhere at once.
@@ -144,23 +147,24 @@ def again(
     -------
     RunRequest, float or None
         The request; or how many seconds are left until there may be one; or None when there is
-        nothing to be asked for: a bad file, a newer run, or too many tries.
+        nothing to be asked for: a bad file, or a newer run.
     """
     run = record.dagster_run
     key = run.tags[PARTITION_TAG]
     wanted = dg.RunsFilter(job_name=run.job_name, tags={PARTITION_TAG: key})
-    others = instance.get_runs(wanted, limit=MOST_RUNS)
+    others = instance.get_runs(wanted, limit=_MOST_COUNTED)
     failures = len(list(takewhile(lambda it: it.status == dg.DagsterRunStatus.FAILURE, others)))
-    if others[0].run_id != run.run_id or failures >= MOST_RUNS:
+    if others[0].run_id != run.run_id:
         return None
     has_failed_step = run.tags.get(RUN_FAILURE_REASON_TAG) == "STEP_FAILURE"
     is_damaged = has_failed_step and has_read_damage(instance, run, project)
     if has_failed_step and not is_damaged and not may_have_passed(instance, run):
         return None
     if has_failed_step and not is_damaged:
-        wait_s = min(_FIRST_WAIT_S * 2.0**failures, _LONGEST_WAIT_S)
+        wait_s = _growing_wait_s(failures)
     else:
-        wait_s = _GRACE_S if run.tags.get(WILL_RETRY_TAG) == "true" else 0.0
+        grace_s = _GRACE_S if run.tags.get(WILL_RETRY_TAG) == "true" else 0.0
+        wait_s = max(grace_s, _growing_wait_s(failures - EAGER_RUNS))
     left_s = (record.end_time or now) + wait_s - now
     if left_s > 0:
         return left_s
@@ -174,6 +178,11 @@ def again(
         tags={name: value for name, value in run.tags.items() if _is_kept(name)},
         run_config=run.run_config,
     )
+
+
+def _growing_wait_s(doublings: int) -> float:
+    """Return a wait that doubles from one failure to the next; 0 when it has not begun."""
+    return 0.0 if doublings < 0 else min(_FIRST_WAIT_S * 2.0**doublings, _LONGEST_WAIT_S)
 
 
 def has_read_damage(instance: dg.DagsterInstance, run: dg.DagsterRun, project: Project) -> bool:

@@ -24,7 +24,7 @@ from watched_folder import FAILURE, WAITING, Folder
 from cellstorm_assets import launcher
 from cellstorm_assets.automation import PARTITION_TAG
 from cellstorm_assets.launcher import MOST_SILENT_S, PROCESS_TAG, MindedRunLauncher
-from cellstorm_assets.lost_runs import MOST_RUNS, again, lost_at_start, lost_runs
+from cellstorm_assets.lost_runs import EAGER_RUNS, again, lost_at_start, lost_runs
 from cellstorm_assets.project import Project
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.errors import RecordingError
@@ -113,14 +113,16 @@ def test_what_cannot_be_loaded_is_made_anew_with_all_it_comes_from(folder: Folde
     assert request.asset_selection is None
 
 
-def test_what_ends_every_worker_is_given_up(folder: Folder) -> None:
-    records = [fail(folder) for _ in range(MOST_RUNS)]
-    assert isinstance(asked(folder, records[-1]), type(None))
+def test_what_ends_every_worker_is_tried_ever_more_seldom(folder: Folder) -> None:
+    waits_s = [asked(folder, fail(folder)) for _ in range(EAGER_RUNS + 30)]
+    assert all(isinstance(request, dg.RunRequest) for request in waits_s[: EAGER_RUNS - 1])
+    expected_s = [min(30.0 * 2**count, 6 * 3600.0) for count in range(31)]
+    assert waits_s[EAGER_RUNS - 1 :] == pytest.approx(expected_s)
     assert isinstance(asked(folder, fail(folder, "other-01234567")), dg.RunRequest)
 
 
 def test_runs_before_a_success_are_forgiven(folder: Folder) -> None:
-    for _ in range(MOST_RUNS):
+    for _ in range(EAGER_RUNS):
         fail(folder)
     folder.run_of(KEY, WAITING)
     folder.end(KEY, is_success=True)
@@ -250,7 +252,7 @@ def test_projects_use_the_launcher_that_minds_and_retry_lost_workers_only() -> N
     assert entries["run_monitoring"]["enabled"]
     retries = entries["run_retries"]
     assert (retries["enabled"], retries["retry_on_asset_or_op_failure"]) == (True, False)
-    assert 0 < retries["max_retries"] < MOST_RUNS
+    assert 0 < retries["max_retries"] < EAGER_RUNS
 
 
 def begun(folder: Folder, pid: int) -> dg.DagsterRun:
