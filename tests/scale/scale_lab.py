@@ -187,24 +187,21 @@ class Cluster:
             extra={"CELLSTORM_HOME": str(home), "DAGSTER_HOME": str(home)},
         )  # fmt: skip
 
-    def workers(self) -> list[int]:
-        """Return the processes of Ray that run recordings or work on pieces of them."""
-        return [
-            pid
-            for pid, words in self._processes()
-            if "execute_run" in words or words.startswith("ray::_done")
-        ]
+    def workers(self) -> list[tuple[int, str]]:
+        """Return the processes of Ray that run recordings or work on pieces, and which they are."""
+        kinds = ((pid, _kind_of(words)) for pid, words in self._processes())
+        return [(pid, kind) for pid, kind in kinds if kind]
 
-    def kill_a_worker(self, rng: np.random.Generator) -> str:
-        """Kill -9 a worker; return what it was."""
-        found = self.workers()
+    def kill_a_worker(self, rng: np.random.Generator, wanted: str = "") -> str:
+        """Kill -9 a worker, of a kind where one is wanted; return what it was."""
+        found = [worker for worker in self.workers() if wanted in ("", worker[1])]
         if not found:
             return ""
-        pid = found[int(rng.integers(len(found)))]
+        pid, kind = found[int(rng.integers(len(found)))]
         with suppress(OSError):
-            words = _words(pid)
-            os.kill(pid, signal.SIGKILL)
-            return "run" if "execute_run" in words else "piece"
+            if _kind_of(_words(pid)) == kind:  # it may have ended, or begun something else
+                os.kill(pid, signal.SIGKILL)
+                return kind
         return ""
 
     def stop(self) -> None:
@@ -245,6 +242,13 @@ class Cluster:
                 if mark in (place / "environ").read_bytes() and int(place.name) != os.getpid():
                     found.append((int(place.name), _words(int(place.name))))
         return found
+
+
+def _kind_of(words: str) -> str:
+    """Return what a process of Ray does for a recording: ``run``, ``piece``, or nothing."""
+    if words.startswith("ray::_done"):
+        return "piece"
+    return "run" if "execute_run" in words else ""
 
 
 def _words(pid: int) -> str:

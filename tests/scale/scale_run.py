@@ -19,6 +19,8 @@ from chaos_lab import films  # isort: skip - found by scale_lab
 
 #: A worker is killed within this time after the first one begins.
 _KILLED_WITHIN_S = 45.0
+#: A piece is a matter of a second; for as long one is waited for, then any worker is taken.
+_WAITED_FOR_S = 60.0
 #: A look at the database costs as much as a step of a run.
 _LOOKS_EACH_S = 10.0
 #: What an undisturbed run may take, and how many times as long one that lost a worker.
@@ -65,18 +67,20 @@ def trial(
         began, killed, killed_at_s = time.monotonic(), "", 0.0
         lab.start()
         wait_s = float(rng.uniform(0, _KILLED_WITHIN_S)) if kills else np.inf
+        wanted = str(rng.choice(("run", "piece")))
         begun_at, looks_at = None, began
         while time.monotonic() - began < limit_s:
             if begun_at is None and cluster.workers():
                 begun_at = time.monotonic()
-            if not killed and begun_at is not None and time.monotonic() - begun_at > wait_s:
-                killed = cluster.kill_a_worker(rng)
+            late_s = -np.inf if begun_at is None else time.monotonic() - begun_at - wait_s
+            if not killed and late_s > 0:
+                killed = cluster.kill_a_worker(rng, wanted if late_s < _WAITED_FOR_S else "")
                 killed_at_s = time.monotonic() - began
             if time.monotonic() > looks_at:
                 if is_done(lab, keys):
                     break
                 looks_at = time.monotonic() + _LOOKS_EACH_S
-            time.sleep(1)
+            time.sleep(0.1 if not killed and late_s > 0 else 1.0)
         seconds = time.monotonic() - began
         found = {**lab.results(), **cluster.results()}
         different = sorted(name for name in expected if found.get(name) != expected[name])
