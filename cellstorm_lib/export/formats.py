@@ -113,7 +113,8 @@ def write_table(localizations: Localizations, path: Path) -> None:
     localizations : Localizations
         The table. Parquet keeps everything; the others what they have room for.
     path : Path
-        A file with one of the `WRITE_ENDINGS`. Picasso's gets a ``.yaml`` beside it.
+        A file with one of the `WRITE_ENDINGS`. Picasso's gets a ``.yaml`` beside it, and
+        ThunderSTORM's a ``-protocol.txt`` when the table says what it was made from.
 
     Raises
     ------

@@ -42,7 +42,7 @@ class Hdf5Tables:
     metadata: str
 
 
-def read_hdf5(path: Path) -> Hdf5Tables:
+def read_hdf5(path: Path, *, with_columns: bool = True) -> Hdf5Tables:
     """Return the tables of an HDF5 file; links to other files are refused, code never run.
 
     Parameters
@@ -50,6 +50,9 @@ def read_hdf5(path: Path) -> Hdf5Tables:
     path : Path
         The file. It is opened by a child process, because damaged files can crash the HDF5
         library or hold it up without end.
+    with_columns : bool
+        Without, only what else the file holds is read, however long its tables are; metadata
+        of more than 4 million characters are refused then.
 
     Raises
     ------
@@ -58,7 +61,8 @@ def read_hdf5(path: Path) -> Hdf5Tables:
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
-        command = [sys.executable, "-P", str(_CHILD), str(path.absolute()), str(folder)]
+        what = "tables" if with_columns else "metadata"
+        command = [sys.executable, "-P", str(_CHILD), what, str(path.absolute()), str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own script, and no shell
                 command, capture_output=True, timeout=_PATIENCE_S, check=False, env=_one_thread()

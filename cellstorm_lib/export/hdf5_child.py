@@ -1,8 +1,9 @@
 """Run by `hdf5` in a process of its own: pick the tables out of one HDF5 file.
 
 Damaged files can make the HDF5 library crash or search without end, which must not take the
-caller along. So this is a script without imports from the package: ``hdf5_child.py FILE FOLDER``
-writes ``columns.npz`` and ``found.json`` into the folder.
+caller along. So this is a script without imports from the package: ``hdf5_child.py WHAT FILE
+FOLDER`` writes ``columns.npz`` and ``found.json`` into the folder; WHAT is ``tables``, or
+``metadata`` to leave the columns out, and long metadata too.
 """
 
 import json
@@ -27,6 +28,8 @@ _ALWAYS_ALLOWED_BYTES = 64 << 20
 #: What this process may hold beside some copies of the tables.
 _SPARE_BYTES = 1 << 30
 _MAX_MEMBERS = 1000
+#: Of a file that is asked for nothing else.
+_MAX_METADATA_CHARACTERS = 4 << 20
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -107,20 +110,27 @@ def text_of(dataset: h5py.Dataset | None) -> str:
     return bytes(dataset[()]).decode("utf-8", errors="replace")
 
 
-def main(path: Path, folder: Path) -> None:
+def main(what: str, path: Path, folder: Path) -> None:
     """Write the columns of Picasso's ``/locs`` or of storm-analysis's frames into a folder."""
     size_bytes = path.stat().st_size
     limit_time(size_bytes)
-    allowed_bytes = max(_ALWAYS_ALLOWED_BYTES, _MAX_UNPACKING * size_bytes)
+    wants_columns = what == "tables"
+    allowed_bytes = _ALWAYS_ALLOWED_BYTES
+    if wants_columns:
+        allowed_bytes = max(allowed_bytes, _MAX_UNPACKING * size_bytes)
     limit_memory(allowed_bytes)
     with h5py.File(path, "r") as file:
         members = list(file)[:_MAX_MEMBERS]
         is_frames = "locs" not in file and any(name.startswith("fr_") for name in members)
-        if is_frames:
+        if not wants_columns:
+            columns = {}
+        elif is_frames:
             columns = frame_columns(file, allowed_bytes)
         else:
             columns = table_columns(own_dataset(file, "locs", allowed_bytes))
         metadata = text_of(own_dataset(file, "metadata", allowed_bytes))
+    if not wants_columns and len(metadata) > _MAX_METADATA_CHARACTERS:
+        raise ValueError(f"'metadata' holds {len(metadata)} characters")
     np.savez(folder / "columns.npz", *columns.values())
     found = {
         "is_frames": is_frames,
@@ -133,6 +143,6 @@ def main(path: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
+        main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
     except Exception as error:  # noqa: BLE001 - whatever a damaged file raises is told to the caller
         sys.exit(" ".join(str(error).split()))

@@ -27,6 +27,8 @@ from cellstorm_lib.export.adopt import (
     shown_names,
 )
 from cellstorm_lib.export.hdf5 import Hdf5Tables
+from cellstorm_lib.export.lineage_text import lineage_text
+from cellstorm_lib.export.picasso_lineage import DOCUMENT_ENTRY
 from cellstorm_lib.export.picasso_metadata import (
     embedded_documents,
     kept_entries,
@@ -137,6 +139,8 @@ def write_picasso(localizations: Localizations, path: Path) -> None:
             "First frame": 0,
         },
     ]
+    if lineage := lineage_text(localizations):
+        documents[1][DOCUMENT_ENTRY] = lineage
     ours = {"cellstorm": {"field": asdict(field), "provenance": dict(localizations.provenance)}}
     with ExitStack() as files:
         table_path = files.enter_context(written_whole(path))

@@ -28,12 +28,15 @@ from cellstorm_lib.export.adopt import (
 )
 from cellstorm_lib.export.delimited import read_columns
 from cellstorm_lib.export.dialects import plain_name
+from cellstorm_lib.export.lineage_text import as_attribute, lineage_text, of_attribute
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.tables import FieldOfView, Localizations
 
 #: What the first line of a file starts with.
 RAPIDSTORM_START = b"# <localizations"
 _MAX_HEADER_BYTES = 1 << 20
+#: Other programs read the columns of the header and pass over what else it says.
+_LINEAGE = re.compile(rb'# <localizations\b[^<>]*\scellstorm-lineage="([^"<>]*)"')
 _FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 _DECIMALS = 5
 _LENGTHS_NM = {"nanometer": 1.0, "micrometer": 1e3, "meter": 1e9, "nm": 1.0, "um": 1e3, "m": 1e9}
@@ -142,11 +145,26 @@ def write_rapidstorm(localizations: Localizations, path: Path) -> None:
             written[identifier] = (
                 values if ours == "frame" else np.round(values * factor, _DECIMALS)
             )
-    opening = '<localizations insequence="true" repetitions="variable">'
+    lineage = as_attribute(lineage_text(localizations))
+    said = f' cellstorm-lineage="{lineage}"' if lineage else ""
+    opening = f'<localizations insequence="true" repetitions="variable"{said}>'
     with written_whole(path) as temporary, temporary.open("wb") as stream:
         stream.write(f"# {opening}{''.join(header)}</localizations>\n".encode())
         options = pa_csv.WriteOptions(include_header=False, delimiter=" ")
         pa_csv.write_csv(pa.table(written), stream, write_options=options)
+
+
+def rapidstorm_lineage(path: Path) -> Any:
+    """Return what the header says that a table was made from; None where it says nothing.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        When that entry is damaged.
+    """
+    with path.open("rb") as stream:
+        found = _LINEAGE.match(stream.readline(_MAX_HEADER_BYTES))
+    return None if found is None else of_attribute(found[1])
 
 
 def _read_fields(line: bytes, path: Path) -> list[_Field]:

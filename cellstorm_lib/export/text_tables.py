@@ -1,11 +1,9 @@
 """Read tables in comma-, semicolon- or tab-separated text: ThunderSTORM's and its relatives."""
 
 import io
-import json
-import re
 from pathlib import Path
 
-from cellstorm_lib.export.adopt import ForeignTable, adopt, is_positive
+from cellstorm_lib.export.adopt import ForeignTable, adopt
 from cellstorm_lib.export.delimited import read_columns, read_header
 from cellstorm_lib.export.dialects import (
     CSV_DIALECTS,
@@ -14,9 +12,9 @@ from cellstorm_lib.export.dialects import (
     choose_dialect,
     translate,
 )
+from cellstorm_lib.export.thunderstorm_protocol import protocol_pixel_size_nm, refuse_protocol
 from cellstorm_lib.tables import Localizations
 
-_MAX_PROTOCOL_BYTES = 1 << 22
 _TEXT_TABLES = 'in a rapidSTORM file, or Elyra\'s "First Frame", "Position X [nm]"'
 _COUNTED_FROM_0 = (
     "frames start at 0 where ThunderSTORM starts at 1, so they were taken as counted from 0; "
@@ -49,7 +47,7 @@ def read_csv(path: Path, *, pixel_size_nm: float | None = None) -> Localizations
         )
         values = read_columns(stream, labels, delimiter=delimiter, path=path)
     if pixel_size_nm is None and dialect is THUNDERSTORM:
-        pixel_size_nm = _protocol_pixel_size_nm(path)
+        pixel_size_nm = protocol_pixel_size_nm(path)
     columns, left_out = translate(labels, values, dialect, pixel_size_nm=pixel_size_nm, path=path)
     notes = []
     if dialect is THUNDERSTORM and len(columns["frame"]) and columns["frame"].min() == -1:
@@ -71,8 +69,9 @@ def read_elyra(path: Path, *, pixel_size_nm: float | None = None) -> Localizatio
     Raises
     ------
     TableError
-        When the header names no frame or position, or a row is damaged.
+        When the header names no frame or position, a row is damaged, or it is a protocol.
     """
+    refuse_protocol(path)
     stream = io.BytesIO(path.read_bytes().partition(b"\0")[0])
     labels, delimiter = read_header(stream, path)
     choose_dialect(labels, [ELYRA], expected=_TEXT_TABLES, path=path)
@@ -85,17 +84,3 @@ def read_elyra(path: Path, *, pixel_size_nm: float | None = None) -> Localizatio
         left_out=tuple(left_out),
     )
     return adopt(table, path)
-
-
-def _protocol_pixel_size_nm(path: Path) -> float | None:
-    """Return the pixel size of ThunderSTORM's protocol beside a table, if there is one."""
-    protocol = path.with_name(f"{path.stem}-protocol.txt")
-    if not protocol.is_file() or protocol.stat().st_size > _MAX_PROTOCOL_BYTES:
-        return None
-    text = protocol.read_text(encoding="utf-8", errors="replace")
-    found = re.search(r'"pixelSize"\s*:\s*([-+.\deE]+)', text)
-    try:
-        size_nm = float(json.loads(found[1])) if found else 0.0
-    except ValueError:
-        return None
-    return size_nm if is_positive(size_nm) else None

@@ -2,8 +2,10 @@
 
 The columns are those of ThunderSTORM's current version, in its order, as far as the table has
 them; what it has no name for follows under our names, so that nothing is lost on the way back.
+What the table was made from stands in the protocol beside it.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from cellstorm_lib.export.lineage_text import lineage_text
+from cellstorm_lib.export.thunderstorm_protocol import kept_protocol, protocol_of, protocol_with
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.tables import Localizations
 
@@ -39,7 +43,8 @@ def write_thunderstorm(localizations: Localizations, path: Path) -> None:
     localizations : Localizations
         With ``z_nm``, the width is written as ``sigma1`` and ``sigma2``, as ThunderSTORM does.
     path : Path
-        Written whole or not at all. The format has no place for the field of view.
+        Written whole or not at all. The format has no place for the field of view. A table that
+        says what it was made from gets a ``-protocol.txt`` beside it that says so.
     """
     data = localizations.data
     data = data.drop(columns=[name for name in _AXES if _repeats(data, name)])
@@ -53,8 +58,14 @@ def write_thunderstorm(localizations: Localizations, path: Path) -> None:
     table = pa.table(
         {label: _written(data[ours], ours) for ours, label in named if ours in data.columns}
     )
-    with written_whole(path) as temporary:
+    lineage, protocol = lineage_text(localizations), protocol_of(path)
+    kept = kept_protocol(protocol) if lineage else None
+    with ExitStack() as files:
+        temporary = files.enter_context(written_whole(path))
         pa_csv.write_csv(table, temporary)
+        if kept is not None:
+            beside = files.enter_context(written_whole(protocol))
+            beside.write_bytes(protocol_with(kept, lineage, temporary))
 
 
 _AXES = ("uncertainty_x_nm", "uncertainty_y_nm")

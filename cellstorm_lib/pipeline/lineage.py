@@ -22,6 +22,8 @@ Record = Mapping[str, str]
 _SHORT = 8
 #: What a value is that was not the same everywhere: it fits nothing.
 _MIXED = "several"
+#: How the names of what another program did to a table afterwards begin.
+LATER = "later step"
 LAUNCHPAD = "chosen on the launchpad"
 
 
@@ -278,6 +280,8 @@ def standing_of_command(record: Record, now: Record) -> Standing:
     ]
     if changed:
         return Standing(state="stale", reason="; ".join(changed))
+    if any(name.startswith(LATER) for name in record):
+        return Standing(state="unknown", reason="another program has changed it since")
     if "film" not in record or not versions:
         lacking = "which film it comes from" if versions else "by which version of the code"
         return Standing(state="unknown", reason=f"it does not say {lacking}")

@@ -14,21 +14,20 @@ from pathlib import Path
 from sys import intern
 from typing import Any, BinaryIO
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cellstorm_lib import __version__
-from cellstorm_lib.errors import CellstormError, TableError
-from cellstorm_lib.export.smlm import smlm_provenance
+from cellstorm_lib.errors import TableError
+from cellstorm_lib.export.lineage_text import LINEAGE_ENTRY
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.pipeline.lineage import film_input, model_input
+from cellstorm_lib.pipeline.lineage_exchanged import DAMAGES, EXCHANGED, why_no_note
 from cellstorm_lib.pipeline.store import LINEAGE_KEY
 from cellstorm_lib.video.tiff import read_image_details
-from cellstorm_lib.video.tiff_pages import UNREADABLE
 
 #: Under which name tables and pictures keep it.
-LINEAGE = "lineage"
-READ = (".parquet", ".smlm", ".tif", ".tiff", ".html", ".png", ".json")
+LINEAGE = LINEAGE_ENTRY
+READ = (".parquet", *EXCHANGED, ".tif", ".tiff", ".html", ".png", ".json")
 _META = re.compile(rb'<meta name="cellstorm-lineage" content="([A-Za-z0-9+/=]*)">')
 _HEAD = "<head>"
 _HEAD_BYTES = 1 << 16
@@ -91,12 +90,13 @@ def note_in(path: Path) -> Note | None:
     Parameters
     ----------
     path : Path
-        A table (``.parquet``, ``.smlm``), an image or stack (``.tif``), a picture (``.png``), a
-        page (``.html``), or what a command printed with ``--json``.
+        A table (``.parquet``, ``.smlm``, ``.csv`` with its ``-protocol.txt``, ``.hdf5``,
+        ``.txt``), an image or stack (``.tif``), a picture (``.png``), a page (``.html``), or what
+        a command printed with ``--json``.
     """
     readers = {
+        **EXCHANGED,
         ".parquet": _in_table,
-        ".smlm": _in_archive,
         ".json": _in_figures,
         ".tif": _in_image,
         ".tiff": _in_image,
@@ -107,7 +107,7 @@ def note_in(path: Path) -> Note | None:
     try:
         content = reader(Path(path)) if reader is not None and Path(path).is_file() else None
         return None if content is None else _note_of(content)
-    except (*UNREADABLE, OSError, LookupError, AttributeError, pa.ArrowException, CellstormError):
+    except DAMAGES:
         return None
 
 
@@ -126,7 +126,7 @@ def note_in_stream(stream: BinaryIO, ending: str) -> Note | None:
     try:
         content = readers[ending](stream)
         return None if content is None else _note_of(content)
-    except (*UNREADABLE, OSError, LookupError, AttributeError, pa.ArrowException, CellstormError):
+    except DAMAGES:
         return None
 
 
@@ -145,10 +145,11 @@ def needed_note(path: Path) -> Note:
     """
     found = found_note(path)
     if found is None:
-        raise TableError(
-            f"{path} does not say what it was made from; what cellstorm writes with the endings "
-            f"{', '.join(READ)} does, unless an older version wrote it; make it again"
+        remedy = why_no_note(Path(path)) or (
+            f"what cellstorm writes with the endings {', '.join(READ)} does, unless an older "
+            "version wrote it; make it again"
         )
+        raise TableError(f"{path} does not say what it was made from; {remedy}")
     return found
 
 
@@ -159,6 +160,8 @@ def found_note(path: Path) -> Note | None:
 
 def _origin_of(path: Path) -> Note | None:
     """Return what a table of an older version says of its origin."""
+    if not Path(path).is_file():  # a pipe, say, would be waited for
+        return None
     try:
         metadata = pq.ParquetFile(path).metadata.metadata or {}
         told = json.loads(metadata.get(b"cellstorm", b"{}"))
@@ -170,7 +173,7 @@ def _origin_of(path: Path) -> Note | None:
         if "model_digest" in origin:
             made_from["film"] = film_input(origin["recording"], origin["recording_digest"])
             made_from["model"] = model_input(origin["model"], origin["model_digest"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException):
+    except DAMAGES:
         return None
     branch = "denoised" if "model" in made_from else "raw"
     recording = str(origin["recording"] if "model" in made_from else origin["source"])
@@ -206,11 +209,6 @@ def _of_table(stream: BinaryIO) -> Any:
     if LINEAGE_KEY in metadata:
         return json.loads(metadata[LINEAGE_KEY])
     return json.loads(metadata.get(b"cellstorm", b"{}")).get("provenance", {}).get(LINEAGE)
-
-
-def _in_archive(path: Path) -> Any:
-    """Return what the manifest of an .smlm file says."""
-    return smlm_provenance(path).get(LINEAGE)
 
 
 def _in_figures(path: Path) -> Any:

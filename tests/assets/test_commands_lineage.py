@@ -102,6 +102,43 @@ def test_a_table_in_another_format_tells_it_too(run: Run, spots: str) -> None:
     assert len(read_table(Path("again.parquet"))) == len(read_table(Path(spots)))
 
 
+@pytest.mark.parametrize("ending", [".csv", ".hdf5", ".h5", ".txt"])
+def test_a_table_for_another_program_tells_it_and_hands_it_on(
+    run: Run, film: SimulatedRecording, spots: str, ending: str
+) -> None:
+    run("convert", spots, f"theirs{ending}")
+    answer = told(run, f"theirs{ending}")
+    made_from = answer["made_from"]
+    assert answer["recording"] == film.movie.name
+    assert identity_of(made_from["film"]).startswith(digest_of_file(film.movie))
+    assert "100 nm per pixel" in made_from["calibration"]
+    assert identity_of(made_from["settings.localize"]) == digest_of(PipelineSettings().localize)
+    assert made_from["code.raw/spots"] == STEPS["raw/spots"].code
+    assert identity_of(made_from["input of convert"]) == digest_of_file(Path(spots))
+    assert answer["state"] == "up to date"
+    size = () if ending in {".hdf5", ".h5"} else ("--pixel-size-nm", 100)
+    run("convert", f"theirs{ending}", "again.parquet", *size)
+    again = told(run, "again.parquet")["made_from"]
+    digest = digest_of_file(Path(f"theirs{ending}"))
+    assert again == {**made_from, "input of convert 2": f"theirs{ending} #{digest}"}
+
+
+def test_a_table_beside_the_protocol_of_another_is_refused_in_one_sentence(
+    spots: str, run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run("convert", spots, "theirs.csv")
+    Path("theirs.csv").write_text("frame,x [nm],y [nm]\n1,2,3\n", encoding="utf-8")
+    for file, told_to in (
+        ("theirs.csv", "theirs-protocol.txt belongs to another table"),
+        ("theirs-protocol.txt", "give the table, theirs.csv"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["lineage", file])
+        error = capfd.readouterr().err
+        assert told_to in error
+        assert error.count("\n") == 1
+
+
 def test_figures_in_a_file_tell_what_they_are_of(run: Run, spots: str) -> None:
     for command in ("frc", "quality"):
         Path("told.json").write_text(run(command, spots, "--json"), encoding="utf-8")
@@ -138,6 +175,7 @@ def test_a_denoised_stack_tells_its_camera_and_network_and_so_do_its_spots(
 
 def test_a_table_of_another_program_is_told_by_its_digest(run: Run, film, spots: str) -> None:
     run("convert", spots, "theirs.csv")
+    Path("theirs-protocol.txt").unlink()
     run("merge", "theirs.csv", "--out", "merged.parquet", "--pixel-size-nm", 100)
     answer = told(run, "merged.parquet")
     assert identity_of(answer["made_from"]["input of merge"]) == digest_of_file(Path("theirs.csv"))

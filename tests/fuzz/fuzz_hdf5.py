@@ -32,7 +32,7 @@ class _Child:
     def run(self, command: list[str], **_options: Any) -> subprocess.CompletedProcess[bytes]:
         """Read a file, as `subprocess.run` with the same command does."""
         caller = self.caller or self._begin()
-        caller.send(command[-2:])
+        caller.send(command[-3:])
         try:
             status, message, goes_on = caller.recv()
         except EOFError:
@@ -67,10 +67,10 @@ def _read_files(caller: Connection) -> None:
     """Read files until the caller ends, or there is a reason to start anew."""
     hdf5_child.limit_time = _limit_time
     for number in range(_MOST_INPUTS):
-        path, folder = caller.recv()
+        what, path, folder = caller.recv()
         status, message = 0, b""
         try:
-            hdf5_child.main(Path(path), Path(folder))
+            hdf5_child.main(what, Path(path), Path(folder))
         except Exception as error:  # noqa: BLE001 - as the script itself does
             status, message = 1, " ".join(str(error).split()).encode()
         except BaseException:  # noqa: BLE001

@@ -313,6 +313,12 @@ def _read_positions(path: Path) -> None:
     table_sites(PositionSettings(table=str(path)), 1e4, 1e4)
 
 
+def _read_note(path: Path) -> None:
+    from cellstorm_lib.pipeline.lineage_files import needed_note
+
+    needed_note(path)
+
+
 #: Name: what reads a file; those that take least of the processor first, so that a run of limited
 #: time gets furthest. The seeds have the same names.
 READERS: dict[str, Callable[[Path], Any]] = {
@@ -324,4 +330,5 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "sif": _watch, "dng": _watch, "camera": _read_camera, "scene": _read_scene, "tiff": _watch,
     "smlm": _read_table, "csv": _read_table, "text": _read_table, "emitters": _read_emitters,
     "insight3": _read_table, "parquet": _read_own_table, "video": _watch, "hdf5": _read_table,
+    "note": _read_note,
 }  # fmt: skip

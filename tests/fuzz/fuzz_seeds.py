@@ -407,6 +407,33 @@ def _positions(folder: Path) -> Iterator[Files]:
     yield _taken(folder / "sites.parquet")
 
 
+def _notes(folder: Path) -> Iterator[Files]:
+    """Yield what says what it was made from, each kind of file."""
+    from PIL import Image
+
+    from cellstorm_lib.pipeline.lineage_commands import with_note
+    from cellstorm_lib.pipeline.lineage_files import READ, Note, note_picture, page_with
+
+    note = Note(result="raw/spots", recording="a.mp4", made_from={"film": "a.mp4 #ab", "x": "#1"})
+    for ending in READ:
+        path = folder / f"told{ending}"
+        if ending == ".html":
+            path.write_text(page_with("<!doctype html><head><title>x</title></head>", note))
+        elif ending == ".png":
+            Image.fromarray(_FILM[0]).save(path)
+            note_picture(path, note)
+        elif ending == ".json":
+            path.write_text(json.dumps({"lineage": note.plain()}))
+        elif ending in {".tif", ".tiff"}:
+            write_image(path, _STACK[0], pixel_size_nm=10.0, details={"lineage": note.plain()})
+        else:
+            write_table(with_note(_table(), note), path)
+        beside = [folder / "told.yaml", folder / "told-protocol.txt"]
+        yield _taken(path, *(entry for entry in beside if entry.exists()))
+        for entry in beside:
+            entry.unlink(missing_ok=True)
+
+
 _MAKERS: dict[str, Callable[[Path], Iterator[Files]]] = {
     "video": _videos, "tiff": _tiffs, "image": _images, "plain_stack": _plain_stacks, "sif": _sifs,
     "dng": _dngs, "csv": _csvs, "text": _texts, "insight3": _insight, "hdf5": _hdf5s,
@@ -415,5 +442,5 @@ _MAKERS: dict[str, Callable[[Path], Iterator[Files]]] = {
     "camera": _cameras, "calibration": _calibrations, "z_calibration": _z_calibrations,
     "display_plan": _plans, "checkpoint": _checkpoints, "appraiser": _appraisers,
     "spot_table": _spot_tables, "positions": _positions, "mask": _masks, "dataset": _datasets,
-    "shelf": _shelves,
+    "shelf": _shelves, "note": _notes,
 }  # fmt: skip

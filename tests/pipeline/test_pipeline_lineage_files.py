@@ -1,11 +1,14 @@
 """What stands in a result's file is what was written; what others wrote is no record."""
 
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,6 +187,22 @@ def test_of_a_table_without_a_note_its_origin_is_told_to_people_only(tmp_path: P
     assert (found.made_from["film"], found.made_from["model"]) == (
         "film.mp4 #23", "denoiser/3 #01",
     )  # fmt: skip
+
+
+def test_an_origin_nested_without_end_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    content = pa.table({"a": [1]}).replace_schema_metadata({b"cellstorm": b"[" * 100_000})
+    pq.write_table(content, path)
+    with pytest.raises(TableError, match="does not say what it was made from"):
+        needed_note(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "table.parquet"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(pq, "ParquetFile", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(TableError, match="does not say what it was made from"):
+        needed_note(pipe)
 
 
 def test_a_ledger_hands_on_what_results_were_made_from() -> None:

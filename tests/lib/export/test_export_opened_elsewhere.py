@@ -18,18 +18,21 @@ import pandas as pd
 import pytest
 import tifffile
 
-from cellstorm_lib.export.formats import write_table
+from cellstorm_lib.export.formats import read_table, write_table
+from cellstorm_lib.pipeline.lineage_files import Note, needed_note
 from cellstorm_lib.tables import FieldOfView, Localizations
 from cellstorm_lib.video.tiff import write_image, write_stack
 
 SCRIPT = Path(__file__).with_name("open_elsewhere.py")
 FIELD = FieldOfView(width_px=64, height_px=32, pixel_size_nm=120.0, frame_count=50)
 COUNT = 400
+#: What the tables say they were made from, as all do that cellstorm writes.
+NOTE = Note(result="raw/spots", recording='a "<b>&.mp4', made_from={"film": "a.mp4 #ab12"})
 
 
 def seen_by(program: str, packages: tuple[str, ...], file: Path) -> tuple[dict[str, Any], Any]:
     """Return what another program sees in a file; skip where it is not installed."""
-    variable = f"CELLSTORM_TEST_{program.upper()}"
+    variable = f"CELLSTORM_TEST_{program.partition('_')[0].upper()}"
     python = os.environ.get(variable)
     if python is None and any(importlib.util.find_spec(name) is None for name in packages):
         pytest.skip(f"{' or '.join(packages)} is not installed here, and {variable} names no other")
@@ -39,6 +42,7 @@ def seen_by(program: str, packages: tuple[str, ...], file: Path) -> tuple[dict[s
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "HOME": str(file.parent)},  # where Picasso keeps its own settings
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1]), np.load(out)
@@ -60,7 +64,8 @@ def table() -> Localizations:
         "uncertainty_y_nm": rng.uniform(5, 40, COUNT),
         "sigma_nm": rng.uniform(120, 180, COUNT),
     }
-    return Localizations(data=pd.DataFrame(data), field=FIELD, provenance={})
+    provenance = {"lineage": NOTE.plain()}
+    return Localizations(data=pd.DataFrame(data), field=FIELD, provenance=provenance)
 
 
 @pytest.mark.slow
@@ -85,6 +90,25 @@ def test_picasso_loads_and_draws_our_table(table: Localizations, tmp_path: Path)
 
 
 @pytest.mark.slow
+def test_what_picasso_saves_of_our_table_still_says_what_it_was_made_from(
+    table: Localizations, tmp_path: Path
+) -> None:
+    file = tmp_path / "table.hdf5"
+    write_table(table, file)
+    told, seen = seen_by("picasso_filter", ("picasso",), file)
+    kept = tmp_path / "table_filter.hdf5"
+    np.testing.assert_allclose(read_table(kept).column("photons"), seen["photons"])
+    assert told["kept"] == COUNT // 2
+    notes = [needed_note(kept)]
+    kept.with_suffix(".yaml").unlink()
+    notes.append(needed_note(kept))
+    for note in notes:
+        assert (note.result, note.recording) == ("Picasso Filter", NOTE.recording)
+        assert note.made_from["film"] == NOTE.made_from["film"]
+        assert note.made_from["later step 1"].startswith("Picasso Filter #")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "first_frame", "origin_nm"),
     [(".csv", 1, 0.0), (".smlm", 0, 0.0), (".txt", 0, 60.0)],
@@ -94,6 +118,7 @@ def test_locan_reads_our_tables(
 ) -> None:
     file = tmp_path / f"table{ending}"
     write_table(table, file)
+    assert needed_note(file) == NOTE
     told, seen = seen_by("locan", ("locan",), file)
     assert told["count"] == COUNT
     assert told["in histogram"] >= COUNT - 2  # its last bin leaves out the largest x and y

@@ -1,0 +1,85 @@
+"""Recordings an hour on Ray beside the local default: `python tests/scale/throughput_run.py`.
+
+The same films through the daemon of a workstation, and through a cluster of two Ray nodes with
+PostgreSQL and a store on the same machine; from the first run that is asked for to the last end.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import dagster as dg
+from scale_lab import Cluster, Lab, lab_on, missing_part
+from scale_run import films, is_done
+
+import cellstorm_assets
+
+_INSTANCE = Path(cellstorm_assets.__file__).with_name("instance.yaml")
+_LOOKS_EACH_S = 5.0
+
+
+def seconds_of(lab: Lab, made: list[Path], *, limit_s: float) -> float:
+    """Process films; return the seconds from the first request to the last end, by the clock."""
+    keys = [lab.add(film) for film in made]
+    ends = time.monotonic() + limit_s
+    lab.start()
+    try:
+        while not is_done(lab, keys):
+            if time.monotonic() > ends:
+                raise TimeoutError(f"{lab.project.home}: not done after {limit_s:g} s")
+            time.sleep(_LOOKS_EACH_S)
+        with dg.DagsterInstance.from_config(str(lab.project.home)) as instance:
+            wanted = dg.RunsFilter(job_name="process_recordings")
+            records = instance.get_run_records(wanted)
+    finally:
+        lab.stop()
+    began = min(record.create_timestamp.timestamp() for record in records)
+    return max(record.end_time or 0.0 for record in records) - began
+
+
+def local_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
+    """Return the time on this machine as `cellstorm ui` has it, nothing configured."""
+    lab = Lab.at(folder / "local", instance=_INSTANCE.read_text(encoding="utf-8"))
+    return seconds_of(lab, made, limit_s=limit_s)
+
+
+def cluster_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
+    """Return the time on a cluster, without the start of its servers."""
+    cluster, home = Cluster(folder=folder / "cluster"), folder / "lab"
+    home.mkdir()
+    try:
+        cluster.start(home)
+        return seconds_of(lab_on(cluster, home), made, limit_s=limit_s)
+    finally:
+        cluster.stop()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recordings", type=int, default=4)
+    parser.add_argument("--frames", type=int, default=1000)
+    parser.add_argument("--side-px", type=int, default=256)
+    parser.add_argument("--limit", type=float, default=1500.0, help="seconds for each of the two")
+    given = parser.parse_args()
+    if missing := missing_part():
+        print(f"cannot be tried here: {missing}")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as name:
+        folder, before = Path(name), dict(os.environ)
+        folder.chmod(0o755)
+        made = films(folder / "films", given.recordings, frames=given.frames, side_px=given.side_px)
+        spent: dict[str, float] = {}
+        for kind, measure in (("local", local_seconds), ("ray", cluster_seconds)):
+            spent[kind] = measure(folder, made, limit_s=given.limit)
+            os.environ.clear()
+            os.environ.update(before)
+            print(f"{kind}: {spent[kind]:.1f} s for {len(made)} recordings", flush=True)
+    print(f"ray / local: {spent['ray'] / spent['local']:.3f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
