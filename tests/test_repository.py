@@ -50,3 +50,17 @@ def test_commands_in_the_readme_exist() -> None:
     assert used <= set(cellstorm.commands)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make ([a-z]+)", text, re.MULTILINE)) <= targets
+
+
+def test_programs_that_documents_tell_to_run_exist() -> None:
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in documents)
+    benchmarks = {path.stem.removeprefix("bench_") for path in ROOT.glob("benchmarks/bench_*.py")}
+    named = set(re.findall(r"python -m benchmarks(?:\.bench_| )([a-z_]+)", text))
+    assert len(named) > 20
+    assert named <= benchmarks
+    files = set(re.findall(r"\b((?:tests|examples|benchmarks)/[\w/]+\.py)\b", text))
+    assert len(files) > 10
+    assert {name for name in files if not (ROOT / name).is_file()} == set()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)`", text)) <= targets
