@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -38,6 +38,38 @@ def read_settings(kind: type[Settings], path: Path) -> Settings:
         raise SettingsError(f"{path} cannot be read as YAML: {reason}") from error
     with refusing(SettingsError, Path(path), "cannot be used", "correct it"):
         return settings_from(kind, {} if content is None else content)
+
+
+def in_words(value: Any) -> str:
+    """Return settings as people read them: what differs from the defaults.
+
+    Parameters
+    ----------
+    value : dataclass or plain value
+        As ``detect.threshold=given, fit.box_px=9``, or ``defaults``; a plain value as itself, an
+        empty text as ``none``.
+    """
+    if not is_dataclass(value) or isinstance(value, type):
+        return str(value) or "none"
+    return ", ".join(f"{name}={text}" for name, text in _changed(value)) or "defaults"
+
+
+def _changed(value: Any, parents: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the settings that differ from their defaults, those of parts by their whole names."""
+    for entry in fields(value):
+        item, usual = getattr(value, entry.name), _default_of(entry)
+        if item == usual:
+            continue
+        name = f"{parents}{entry.name}"
+        if is_dataclass(item) and type(item) is type(usual):
+            yield from _changed(item, f"{name}.")
+        else:
+            yield name, str(item.name if is_dataclass(item) and hasattr(item, "name") else item)
+
+
+def _default_of(entry: Field[Any]) -> Any:
+    """Return the default of one setting."""
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def plain_yaml(path: Path) -> Any:

@@ -16,6 +16,7 @@ from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.settings import in_words
 
 Record = Mapping[str, str]
 
@@ -151,7 +152,7 @@ def model_input(label: str, digest: str, *, is_launchpad: bool = False) -> str:
 def settings_inputs(
     settings: PipelineSettings, project: PipelineSettings | None = None
 ) -> dict[str, str]:
-    """Return the digest of each section of the settings, as inputs.
+    """Return each section of the settings as an input: what differs from the defaults, and digest.
 
     Parameters
     ----------
@@ -162,9 +163,14 @@ def settings_inputs(
     """
     used, expected = _sections(settings), _sections(project or settings)
     curve = settings.localize.z_calibration
-    labels = {"depth": curve.name if curve else "no z"}
-    labels |= {name: LAUNCHPAD for name in used if used[name] != expected[name]}
-    return {name: f"{labels.get(name, '')} #{digest}".strip() for name, digest in used.items()}
+    plain = _without_curve(settings)
+    words = {name: in_words(getattr(plain, name.partition(".")[2])) for name in _SECTIONS}
+    words["depth"] = curve.name if curve else "no z"
+    labels = {
+        name: ", ".join(filter(None, (words[name], LAUNCHPAD * (used[name] != expected[name]))))
+        for name in used
+    }
+    return {name: f"{labels[name]} #{digest}".strip() for name, digest in used.items()}
 
 
 def code_inputs() -> dict[str, str]:
@@ -179,7 +185,8 @@ def identity_of(value: str) -> str:
 
 def _is_deliberate(name: str, value: str) -> bool:
     """Return whether an input was chosen for one run only: settings are, a film's name is not."""
-    return name.startswith("settings.") and value.rpartition("#")[0].strip() == LAUNCHPAD
+    label = value.rpartition("#")[0].strip()
+    return name.startswith("settings.") and label.endswith(LAUNCHPAD)
 
 
 def label_of(value: str) -> str:
@@ -308,9 +315,14 @@ def _step(result: str) -> Step:
 
 def _sections(settings: PipelineSettings) -> dict[str, str]:
     """Return the digest of each section; the curve of z apart, as one branch alone uses it."""
-    plain = replace(settings, localize=replace(settings.localize, z_calibration=None))
+    plain = _without_curve(settings)
     sections = {name: digest_of(getattr(plain, name.partition(".")[2])) for name in _SECTIONS}
     return {**sections, "depth": digest_of(settings.localize.z_calibration)}
+
+
+def _without_curve(settings: PipelineSettings) -> PipelineSettings:
+    """Return settings without the curve of z, which is an input of its own."""
+    return replace(settings, localize=replace(settings.localize, z_calibration=None))
 
 
 def _joined(values: Mapping[str, str]) -> str:
@@ -330,7 +342,9 @@ def _change(name: str, was: str, is_now: str) -> str:
     if LAUNCHPAD in was:
         return f"its {_called(name)} was {LAUNCHPAD} and is not the project's"
     if kind in {"settings", "depth"}:
-        return f"{_called(name)} changed"
+        named = [value.rpartition("#")[0].strip() for value in (was, is_now)]
+        says_how = all(named) and named[0] != named[1]
+        return f"{_called(name)} changed{f': {named[0]}, now {named[1]}' if says_how else ''}"
     return f"the {_called(name)} changed from {before} to {after}"
 
 

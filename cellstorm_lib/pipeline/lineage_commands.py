@@ -1,7 +1,7 @@
 """What a single command made its file from: the record of what it read, and what it did to it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from cellstorm_lib.pipeline.ledger import Ledger
 from cellstorm_lib.pipeline.lineage import STEPS
 from cellstorm_lib.pipeline.lineage_files import LINEAGE, Note, found_note
 from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.settings import in_words
 from cellstorm_lib.tables import Localizations
 
 #: The step whose code a command runs.
@@ -48,7 +49,7 @@ def note_of_command(command: str, source: Path, **settings: Any) -> Note:
     suffix = f" {again + 1}" if again else ""
     made_from[f"input of {command}{suffix}"] = file_input(source)
     for name, value in settings.items():
-        made_from[f"settings.{name}{suffix}"] = f"{_told(value)} #{digest_of(value)}"
+        made_from[f"settings.{name}{suffix}"] = f"{in_words(value)} #{digest_of(value)}"
     if command in _STEP_OF:
         step = _STEP_OF[command]
         made_from[f"code.{step}"] = STEPS[step].code
@@ -79,7 +80,7 @@ def note_of_spots(
     if like is None:
         return ledger.note("raw/spots")
     kept = ledger.note("recording")
-    theirs = {"settings.localize": f"{_told(like)} #{digest_of(like)}"}
+    theirs = {"settings.localize": f"{in_words(like)} #{digest_of(like)}"}
     return replace(kept, result="cellstorm localize", made_from={**kept.made_from, **theirs})
 
 
@@ -104,20 +105,3 @@ def with_note(table: Localizations, note: Note) -> Localizations:
 def file_input(path: Path) -> str:
     """Return a file as an input."""
     return f"{Path(path).name} #{digest_of_file(path)}"
-
-
-def _told(value: Any) -> str:
-    """Return settings in words: what differs from the defaults."""
-    if not is_dataclass(value) or isinstance(value, type):
-        return str(value)
-    changed: Mapping[str, Any] = {
-        entry.name: getattr(value, entry.name)
-        for entry in fields(value)
-        if getattr(value, entry.name) != _usual(entry)
-    }
-    return ", ".join(f"{name}={item}" for name, item in changed.items()) or "defaults"
-
-
-def _usual(entry: Field[Any]) -> Any:
-    """Return the default of one setting."""
-    return entry.default if entry.default_factory is MISSING else entry.default_factory()

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.settings import read_settings, settings_from
+from cellstorm_lib.settings import in_words, read_settings, settings_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,3 +135,13 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, message: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="none.yaml does not exist"):
         read_settings(Outer, tmp_path / "none.yaml")
+
+
+def test_settings_in_words_are_what_differs_from_the_defaults() -> None:
+    assert in_words(Outer()) == "defaults"
+    changed = Outer(method="b", inner=Inner(sigma_px=1.5), shape=Square(side_nm=3.0))
+    assert in_words(changed).startswith("method=b, inner.sigma_px=1.5, shape=Square(")
+    assert in_words(Inner(box_px=9, sigma_px=2.0)) == "box_px=9, sigma_px=2.0"
+    assert [in_words(value) for value in (180, "photons > 300", "")] == [
+        "180", "photons > 300", "none",
+    ]  # fmt: skip

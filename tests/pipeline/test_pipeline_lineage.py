@@ -141,7 +141,21 @@ def test_the_reason_names_the_input_and_both_values() -> None:
     told = standing_of("verdict", made["verdict"], {**inputs(), "code.verdict": "2"})
     assert told.reason == "the program makes verdict in another way (version 1, now 2)"
     told = standing_of("verdict", made["verdict"], {**inputs(), "settings.merge": "#1"})
-    assert told.reason == "settings.merge changed"
+    assert told.reason == "settings.merge changed"  # an older version did not say how
+    now = settings_inputs(PipelineSettings(keep="photons > 300"))
+    told = standing_of("verdict", made["verdict"], {**inputs(), **now})
+    assert told.reason == "settings.keep changed: none, now photons > 300"
+
+
+def test_settings_of_one_run_say_what_differs_and_stay_deliberate() -> None:
+    chosen = PipelineSettings(keep="photons > 300 #2")
+    told = settings_inputs(chosen, PipelineSettings())["settings.keep"]
+    assert told.startswith("photons > 300 #2, chosen on the launchpad #")
+    made = all_made({**inputs(), "settings.keep": told})
+    found = standing_of(
+        "verdict", made["verdict"], {**inputs(), **settings_inputs(PipelineSettings())}
+    )
+    assert (found.state, found.is_deliberate) == ("stale", True)
 
 
 def test_the_same_network_under_another_name_changes_nothing() -> None:
