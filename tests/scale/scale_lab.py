@@ -65,9 +65,13 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass(kw_only=True)
 class Cluster:
-    """The parts of a lab with several machines, on this one."""
+    """The parts of a lab with several machines, on this one.
+
+    `chunks` is where pieces of a recording are worked on.
+    """
 
     folder: Path
+    chunks: str = "ray"
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     token: str = field(default_factory=lambda: secrets.token_hex(32))
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -82,7 +86,7 @@ class Cluster:
         return {
             "DAGSTER_PG_URL": f"postgresql://lab:{_SECRET}@127.0.0.1:{self.pg_port}/postgres",
             "CELLSTORM_STORE": f"s3://{BUCKET}/lab",
-            "CELLSTORM_CHUNKS": "ray",
+            "CELLSTORM_CHUNKS": self.chunks,
             "CELLSTORM_RAY_JOBS": f"http://127.0.0.1:{self.jobs_port}",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.s3_port}",
             "AWS_ACCESS_KEY_ID": _KEY,

@@ -46,9 +46,9 @@ def local_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
     return seconds_of(lab, made, limit_s=limit_s)
 
 
-def cluster_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
+def cluster_seconds(folder: Path, made: list[Path], *, chunks: str, limit_s: float) -> float:
     """Return the time on a cluster, without the start of its servers."""
-    cluster, home = Cluster(folder=folder / "cluster"), folder / "lab"
+    cluster, home = Cluster(folder=folder / f"on-{chunks}", chunks=chunks), folder / f"lab-{chunks}"
     home.mkdir()
     try:
         cluster.start(home)
@@ -62,6 +62,9 @@ def main() -> int:
     parser.add_argument("--recordings", type=int, default=4)
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--side-px", type=int, default=256)
+    parser.add_argument(
+        "--chunks", nargs="+", choices=("threads", "ray"), default=["threads", "ray"]
+    )
     parser.add_argument("--limit", type=float, default=1500.0, help="seconds for each of the two")
     given = parser.parse_args()
     if missing := missing_part():
@@ -71,13 +74,14 @@ def main() -> int:
         folder, before = Path(name), dict(os.environ)
         folder.chmod(0o755)
         made = films(folder / "films", given.recordings, frames=given.frames, side_px=given.side_px)
-        spent: dict[str, float] = {}
-        for kind, measure in (("local", local_seconds), ("ray", cluster_seconds)):
-            spent[kind] = measure(folder, made, limit_s=given.limit)
+        local_s = local_seconds(folder, made, limit_s=given.limit)
+        print(f"local: {local_s:.1f} s for {len(made)} recordings", flush=True)
+        for chunks in given.chunks:
             os.environ.clear()
             os.environ.update(before)
-            print(f"{kind}: {spent[kind]:.1f} s for {len(made)} recordings", flush=True)
-    print(f"ray / local: {spent['ray'] / spent['local']:.3f}")
+            spent_s = cluster_seconds(folder, made, chunks=chunks, limit_s=given.limit)
+            print(f"Ray, pieces on {chunks}: {spent_s:.1f} s, {spent_s / local_s:.3f} of local",
+                  flush=True)  # fmt: skip
     return 0
 
 
