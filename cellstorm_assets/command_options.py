@@ -149,6 +149,11 @@ def announced(unit: str = "frames") -> Announce:
     return announce
 
 
+def on_file(doing: str, path: Path) -> Progress:
+    """Show that something is done to a file, as ``reading``; return where its progress goes."""
+    return STEPS.begin(f"{doing} {path.name}", "")
+
+
 class ShownStep:
     """The step that runs now, at the bottom of the terminal."""
 
@@ -160,8 +165,8 @@ class ShownStep:
         """Show another step; return where its progress goes."""
         self.finish()
         bar = tqdm(
-            desc=step, unit=f" {unit}", disable=None, file=sys.stderr, leave=False, delay=1.0,
-            bar_format=_WITHOUT_END,
+            desc=printable(step), unit=f" {unit}", disable=None, file=sys.stderr, leave=False,
+            delay=1.0, bar_format=_WITHOUT_END,
         )  # fmt: skip
         self._bar, self._is_over = bar, threading.Event()
         if not bar.disable:

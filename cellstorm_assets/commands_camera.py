@@ -106,11 +106,13 @@ def calibrate(
         dark,
         name=name or out.stem,
         settings=PhotonTransferSettings(wants_maps=maps),
-        progress=announced("series")("calibrate"),
+        progress=announced()("calibrate", ""),
     )
     calibration = measured.calibration
     if flat:
-        calibration = with_flat_field(calibration, measure_flat_field(flat, calibration))
+        told = announced()("flat field", "")
+        flat_field = measure_flat_field(flat, calibration, progress=told)
+        calibration = with_flat_field(calibration, flat_field)
     write_calibration(calibration, out)
     curve = out.with_suffix(".png")
     with written_whole(curve) as temporary:

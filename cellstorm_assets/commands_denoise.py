@@ -11,6 +11,7 @@ from cellstorm_assets.command_options import (
     camera_numbers,
     frame_range,
     given_camera,
+    on_file,
     own_flat_field,
     parsed_range,
     pixel_size,
@@ -80,7 +81,8 @@ def denoise(
 
     if not out.name.lower().endswith(_ENDINGS):
         raise SettingsError(f"{out} must end in .ome.tif, so that the format is known")
-    source = open_recording(file, roi=roi, frames=parsed_range(frames))
+    told = on_file("opening", file)
+    source = open_recording(file, roi=roi, frames=parsed_range(frames), progress=told)
     if source.facts.is_denoised:
         raise RecordingError(f"{file} is denoised already; give the recording it was made from")
     pixel_nm = pixel_size_for(source, pixel_size_nm)
@@ -130,6 +132,8 @@ def export_model(model: str, out: Path) -> None:
     It takes consecutive frames in photoelectrons, of any height and width, and gives the light of
     molecules in the middle one.
     """
+    exported = announced()("export", "")
+
     from cellstorm_assets.project import find_project
     from cellstorm_assets.registry import checkpoint_path
     from cellstorm_lib.gan.checkpoint import read_checkpoint
@@ -137,6 +141,7 @@ def export_model(model: str, out: Path) -> None:
 
     found = checkpoint_path(model, find_project())
     write_onnx(read_checkpoint(found.path), out)
+    exported(1, 1)
     click.echo(f"{found.label} is in {out}")
 
 

@@ -11,6 +11,7 @@ from cellstorm_assets.command_options import (
     camera_numbers,
     frame_range,
     given_camera,
+    on_file,
     parsed_range,
     pixel_size,
     region,
@@ -97,7 +98,8 @@ def calibrate_z(
         background_share=background_share,
         mismatch_factor=mismatch_factor,
     )
-    source = open_recording(stack, roi=roi, frames=parsed_range(frames))
+    told = on_file("opening", stack)
+    source = open_recording(stack, roi=roi, frames=parsed_range(frames), progress=told)
     pixel_nm = pixel_size_for(source, pixel_size_nm)
     given = given_camera(source, camera, offset_adu, gain_e_per_adu, read_noise_e)
     calibration, notes = calibration_for(source, given)

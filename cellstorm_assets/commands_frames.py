@@ -13,6 +13,7 @@ from cellstorm_assets.command_options import (
     camera_numbers,
     frame_range,
     given_camera,
+    on_file,
     own_flat_field,
     parsed_range,
     pixel_size,
@@ -137,7 +138,8 @@ def localize(
             "--threshold, --own-flat-field and --z-calibration are not for --like "
             f"{program.name}; give its own settings with --like-settings"
         )
-    source = open_recording(file, roi=roi, frames=parsed_range(frames))
+    told = on_file("opening", file)
+    source = open_recording(file, roi=roi, frames=parsed_range(frames), progress=told)
     given = given_camera(source, camera, offset_adu, gain_e_per_adu, read_noise_e)
     settings = _settings_with(find_project().settings(), threshold, z_calibration)
     remarks: tuple[str, ...] = ()
@@ -157,7 +159,8 @@ def localize(
         file, ledger_of(source.facts, given, choice, settings), settings,
         is_denoised=source.facts.is_denoised, like=None if program is None else program.settings,
     )  # fmt: skip
-    write_table(with_note(spots, of_frames(made_from, frames)), out)
+    noted = with_note(spots, of_frames(made_from, frames))
+    write_table(noted, out, progress=on_file("writing", out))
     for note in (*remarks, *notes):
         click.echo(note, err=True)
     _tell_localized(report, calibration, out, is_ours=program is None, wants_json=wants_json)

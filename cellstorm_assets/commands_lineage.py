@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cellstorm_assets.command_options import as_json, tell
+from cellstorm_assets.command_options import announced, as_json, tell
 
 
 @click.command()
@@ -99,7 +99,7 @@ def _of_input(name: str, present: Any) -> tuple[dict[str, str], dict[str, Any]]:
     from cellstorm_assets.lineage_search import made_with, searched_input
 
     wanted = searched_input(name, present.project)
-    found = made_with(wanted, present)
+    found = made_with(wanted, present, progress=announced("recordings")("lineage"))
     lines = {wanted.kind: wanted.label}
     figures: dict[str, Any] = {"kind": wanted.kind, "name": wanted.label, "recordings": []}
     stale_count = sum(len(each.stale) for each in found)

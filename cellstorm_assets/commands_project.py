@@ -11,6 +11,7 @@ from cellstorm_assets.command_options import (
     announced,
     as_json,
     camera_name,
+    on_file,
     own_flat_field,
     pixel_size,
     region,
@@ -92,9 +93,11 @@ def add(
     if camera is not None:
         project.cameras.camera(camera)
     for file in files:
-        pixel_size_for(open_recording(file, roi=roi), pixel_size_nm)
+        source = open_recording(file, roi=roi, progress=on_file("opening", file))
+        pixel_size_for(source, pixel_size_nm)
     for file in files:
-        click.echo(f"{file.name}  {add_recording(project, file, choice)}")
+        copy = add_recording(project, file, choice, progress=on_file("copying", file))
+        click.echo(f"{file.name}  {copy}")
     click.echo("processed while `cellstorm ui` runs, which shows the results too", err=True)
 
 
@@ -131,7 +134,7 @@ def process(
     from cellstorm_lib.pipeline.choice import pixel_size_for
     from cellstorm_lib.video.read import open_recording
 
-    source = open_recording(file, roi=roi)
+    source = open_recording(file, roi=roi, progress=on_file("opening", file))
     pixel_size_for(source, pixel_size_nm)
 
     # What follows takes seconds to be imported: a bad file or option is told before.
@@ -212,9 +215,11 @@ def compare(
     from cellstorm_lib.pipeline.lineage_files import page_with
     from cellstorm_lib.report.comparison import comparison_page
 
-    rows = compared_rows(files, find_project(), pixel_size_nm, camera, announced())
+    announce = announced()
+    rows = compared_rows(files, find_project(), pixel_size_nm, camera, announce)
     with written_whole(out) as temporary:
-        page = page_with(comparison_page(rows), note_of_files("compare", files))
+        page = comparison_page(rows, progress=announce("page", "rows"))
+        page = page_with(page, note_of_files("compare", files))
         temporary.write_text(page, encoding="utf-8")
     tell(
         {row.name: f"{len(row.localizations)} localizations, {answer(row)}" for row in rows}

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cellstorm_assets.command_options import PATH, announced, as_json, pixel_size, tell
+from cellstorm_assets.command_options import PATH, announced, as_json, on_file, pixel_size, tell
 from cellstorm_lib.export.formats import read_table
 from cellstorm_lib.pipeline.quality import Quality
 
@@ -34,7 +34,8 @@ def quality(
     from cellstorm_lib.report.quality import quality_rows
     from cellstorm_lib.video.tiff import read_image
 
-    localizations = read_table(table, pixel_size_nm=pixel_size_nm)
+    told = on_file("reading", table)
+    localizations = read_table(table, pixel_size_nm=pixel_size_nm, progress=told)
     image, image_pixel_nm = (None, None) if widefield is None else read_image(widefield)
     measured = quality_of_table(
         localizations,

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cellstorm_assets.command_options import PATH, announced, as_json, out_file, pixel_size, tell
+from cellstorm_assets.command_options import (
+    PATH,
+    announced,
+    as_json,
+    on_file,
+    out_file,
+    pixel_size,
+    tell,
+)
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.export.formats import read_table, read_truth, require_ending, write_table
 from cellstorm_lib.pipeline.lineage_commands import note_of_command, with_note
-from cellstorm_lib.pipeline.lineage_files import LINEAGE, note_picture
+from cellstorm_lib.pipeline.lineage_files import LINEAGE, Note, note_picture
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.tables import Localizations
 
@@ -21,10 +29,20 @@ if TYPE_CHECKING:
 table = click.argument("table", type=PATH)
 
 
+def given_table(path: Path, pixel_size_nm: float | None) -> Localizations:
+    """Read a table, and show how far that is."""
+    return read_table(path, pixel_size_nm=pixel_size_nm, progress=on_file("reading", path))
+
+
 def in_and_out(path: Path, out: Path, pixel_size_nm: float | None) -> Localizations:
     """Read a table after making sure that the other one can be written."""
     require_ending(out)
-    return read_table(path, pixel_size_nm=pixel_size_nm)
+    return given_table(path, pixel_size_nm)
+
+
+def write_noted(localizations: Localizations, note: Note, out: Path) -> None:
+    """Write a table that says what it was made from, and show how far that is."""
+    write_table(with_note(localizations, note), out, progress=on_file("writing", out))
 
 
 @click.command()
@@ -57,7 +75,7 @@ def drift(
     if leave_out_fiducials and "is_fiducial" in still:
         still = still.take(~still.column("is_fiducial"))
     note = note_of_command("drift", table, drift=settings)
-    write_table(with_note(still, note), out)
+    write_noted(still, note, out)
     figures = {
         "rms_nm": found.rms_nm,
         "segments": found.segments,
@@ -110,7 +128,7 @@ def merge(
     settings = MergeSettings(radius_uncertainties=radius_uncertainties, dark_frames=dark_frames)
     merged, report = merge_blinks(localizations, settings, progress=announced()("merge", ""))
     note = note_of_command("merge", table, merge=settings)
-    write_table(with_note(merged, note), out)
+    write_noted(merged, note, out)
     tell(
         {"molecules": f"{len(merged)} from {len(localizations)} localizations in {out}"},
         asdict(report),
@@ -139,7 +157,7 @@ def select(
     localizations = in_and_out(table, out, pixel_size_nm)
     kept, report = select_rows(localizations, expression)
     note = note_of_command("select", table, keep=expression)
-    write_table(with_note(kept, note), out)
+    write_noted(kept, note, out)
     tell(
         {"kept": f"{len(kept)} of {len(localizations)} localizations in {out}"},
         asdict(report),
@@ -185,7 +203,7 @@ def render(
         raise SettingsError(f"{out} must end in .png or .tif, so that the format is known")
     if by_z and ending != ".png":
         raise SettingsError(f"--by-z gives colours, which need a .png, got {out.name}")
-    localizations = read_table(table, pixel_size_nm=pixel_size_nm)
+    localizations = given_table(table, pixel_size_nm)
     settings = RenderSettings(pixel_nm=render_pixel_nm, method=method)  # type: ignore[arg-type]
     note, is_picture = note_of_command("render", table, render=settings), ending == ".png"
     if by_z:
@@ -253,7 +271,7 @@ def frc(
     from cellstorm_lib.reconstruct.frc import measure_frc
     from cellstorm_lib.reconstruct.frc_planes import measure_frc_planes
 
-    localizations = read_table(table, pixel_size_nm=pixel_size_nm)
+    localizations = given_table(table, pixel_size_nm)
     settings = PipelineSettings()
     if split == "molecules" and "molecule" not in localizations:
         click.echo(
@@ -353,12 +371,14 @@ def evaluate(
     from cellstorm_lib.evaluate.no_match import why_no_match
     from cellstorm_lib.evaluate.scores import score
 
-    localizations = read_table(table, pixel_size_nm=pixel_size_nm)
+    localizations = given_table(table, pixel_size_nm)
     if shift_frames:
         shifted = localizations.column("frame") + shift_frames
         localizations = localizations.with_columns(frame=shifted)
-    emitters = read_truth(truth, pixel_size_nm=pixel_size_nm)
-    scores = score(localizations, emitters, tolerance_nm=tolerance_nm)
+    told = on_file("reading", truth)
+    emitters = read_truth(truth, pixel_size_nm=pixel_size_nm, progress=told)
+    told = announced()("match", "localizations")
+    scores = score(localizations, emitters, tolerance_nm=tolerance_nm, progress=told)
     hint = why_no_match(localizations, emitters, scores)
     if hint is not None:
         click.echo(hint, err=True)
@@ -389,7 +409,7 @@ def _number(value: float | None, unit: str) -> str:
 def convert(table: Path, out: Path, *, pixel_size_nm: float | None) -> None:
     """Write TABLE in another format, chosen by the ending of OUT."""
     localizations = in_and_out(table, out, pixel_size_nm)
-    write_table(with_note(localizations, note_of_command("convert", table)), out)
+    write_noted(localizations, note_of_command("convert", table), out)
     tell({"localizations": f"{len(localizations)} in {out}"}, {}, wants_json=False)
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from cellstorm_assets.command_options import as_json, tell
+from cellstorm_assets.command_options import announced, as_json, tell
 
 
 @click.command()
@@ -28,7 +28,12 @@ def tidy(*, days: float, is_trial: bool, wants_json: bool) -> None:
     from cellstorm_assets.project import find_project
     from cellstorm_assets.tidy import tidy_stacks
 
-    told = tidy_stacks(find_project(), older_than_days=days, is_trial=is_trial)
+    told = tidy_stacks(
+        find_project(),
+        older_than_days=days,
+        is_trial=is_trial,
+        progress=announced("stacks")("tidy"),
+    )
     lines = {
         "would be removed" if is_trial else "removed": f"{len(told.removed)} stacks",
         "room": f"{told.freed_bytes / 1e9:.3f} GB",

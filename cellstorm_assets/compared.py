@@ -45,7 +45,7 @@ def _processed(
     """Return the row of a recording."""
     with tempfile.TemporaryDirectory() as folder:
         result = process_recording(
-            open_recording(file),
+            open_recording(file, progress=announce(f"opening {file.name}", "")),
             Path(folder),
             camera=project.cameras.camera_or_file(camera) if camera else None,
             pixel_size_nm=pixel_size_nm,
@@ -66,9 +66,11 @@ def _table(
     file: Path, settings: PipelineSettings, pixel_size_nm: float | None, announce: Announce
 ) -> ComparisonRow:
     """Return the row of a table."""
-    read, drawn, resolved = in_parts(announce(file.name, ""), 1.0, 0.5, 2.0)
-    table = linked(read_table(file, pixel_size_nm=pixel_size_nm), settings.merge)
-    read(1, 1)
+    told = in_parts(announce(file.name, ""), 1.0, 0.4, 0.6, 2.0)
+    read, linking, drawn, resolved = told
+    table = read_table(file, pixel_size_nm=pixel_size_nm, progress=read)
+    table = linked(table, settings.merge)
+    linking(1, 1)
     notes = ("The field is inferred from the table's extent.",) if table.field.is_inferred else ()
     return ComparisonRow(
         name=file.name,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cellstorm_assets.lineage import Present, lineages
+from cellstorm_assets.lineage import Present, lineages, stored_keys
 from cellstorm_assets.object_store import store_in_use
 from cellstorm_assets.project import Project
 from cellstorm_assets.registry import checkpoint_path
@@ -10,6 +10,7 @@ from cellstorm_lib.camera import CAMERA_PRESETS
 from cellstorm_lib.errors import CellstormError, SettingsError
 from cellstorm_lib.files import digest_of_file
 from cellstorm_lib.pipeline.lineage import identity_of
+from cellstorm_lib.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +69,18 @@ def searched_input(name: str, project: Project) -> SearchedInput:
     return SearchedInput(kind="model", label=found.label, digest=digest_of_file(found.path))
 
 
-def made_with(wanted: SearchedInput, present: Present) -> list[MadeWith]:
-    """Return the results that a camera or a network made, by recording."""
+def made_with(
+    wanted: SearchedInput, present: Present, *, progress: Progress | None = None
+) -> list[MadeWith]:
+    """Return the results that a camera or a network made, by recording.
+
+    `progress`, where it is given, is called with the recordings looked at and all recordings.
+    """
     rows = []
-    for found in lineages(present):
+    keys = stored_keys(present.project)
+    for number, found in enumerate(lineages(present, keys), start=1):
+        if progress is not None:
+            progress(number, len(keys))
         results = [
             name
             for name, record in found.made_from.items()

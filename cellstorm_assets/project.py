@@ -10,10 +10,11 @@ from pathlib import Path
 import platformdirs
 
 from cellstorm_lib.errors import ExportError, RecordingError
-from cellstorm_lib.files import digest_of_file, is_inside, written_whole
+from cellstorm_lib.files import copy_file, digest_of_file, is_inside, written_whole
 from cellstorm_lib.pipeline.cameras import CameraShelf
 from cellstorm_lib.pipeline.choice import RecordingChoice, sidecar_of, write_choice
 from cellstorm_lib.pipeline.settings import PipelineSettings
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.settings import read_settings
 
 #: The dagster.yaml that a new project gets.
@@ -24,6 +25,8 @@ _SLUG_LENGTH = 40
 _HASH_LENGTH = 8
 #: What file systems take, in bytes.
 _LONGEST_NAME_BYTES = 255
+#: How long a copy takes to be made beside reaching the disk.
+_COPYING_TIME, _KEEPING_TIME = 3.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +218,27 @@ def _with_usable_name(path: Path) -> Path:
 
 
 def add_recording(
-    project: Project, path: Path, choice: RecordingChoice, *, name: str | None = None
+    project: Project,
+    path: Path,
+    choice: RecordingChoice,
+    *,
+    name: str | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Copy a recording into the watched folder, whole, with its sidecar before it.
+
+    Parameters
+    ----------
+    project : Project
+        Whose folder it is.
+    path : Path
+        The recording; it is not changed.
+    choice : RecordingChoice
+        What goes into the sidecar.
+    name : str, optional
+        Of the copy; by default that of the recording.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -236,8 +257,8 @@ def add_recording(
             f"{path} is no recording by its ending; known are {', '.join(sorted(RECORDINGS))}"
         )
     target = project.recordings_folder / (name or path.name)
-    is_same = target.exists() and digest_of_file(target) == digest_of_file(path)
-    if target.exists() and not is_same:
+    is_there = target.exists()
+    if is_there and not _are_same(target, path, progress):
         raise RecordingError(
             f"another recording is already called {target.name} in {target.parent}; "
             "rename one of them"
@@ -247,7 +268,15 @@ def add_recording(
     if path.suffix.lower() == ".dax" and companion.exists():
         with written_whole(project.recordings_folder / companion.name) as temporary:
             shutil.copyfile(companion, temporary)
-    if not is_same:
+    if not is_there:
+        copying, keeping = in_parts(progress, _COPYING_TIME, _KEEPING_TIME)
         with written_whole(target) as temporary:
-            shutil.copyfile(path, temporary)
+            copy_file(path, temporary, progress=copying)
+        keeping(1, 1)
     return target
+
+
+def _are_same(one: Path, other: Path, progress: Progress | None) -> bool:
+    """Return whether two files have the same content."""
+    first, second = in_parts(progress, 1.0, 1.0)
+    return digest_of_file(one, progress=first) == digest_of_file(other, progress=second)

@@ -11,6 +11,7 @@ from cellstorm_assets.denoising import stack_of
 from cellstorm_assets.object_store import STORE_VARIABLE, store_path, store_told_plainly
 from cellstorm_assets.project import Project, recording_of
 from cellstorm_lib.errors import RecordingError, SettingsError
+from cellstorm_lib.progress import Progress
 
 _DAY_S = 86400.0
 _ENDING = ".ome.tif"
@@ -41,7 +42,12 @@ class TidyReport:
 
 
 def tidy_stacks(
-    project: Project, *, older_than_days: float, now: float | None = None, is_trial: bool = False
+    project: Project,
+    *,
+    older_than_days: float,
+    now: float | None = None,
+    is_trial: bool = False,
+    progress: Progress | None = None,
 ) -> TidyReport:
     """Remove denoised stacks that can be made again and whose tables are there.
 
@@ -55,6 +61,8 @@ def tidy_stacks(
         Seconds since 1970; by default the clock.
     is_trial : bool
         Only tell.
+    progress : callable, optional
+        Called with the stacks looked at and all stacks; the film of an old one is read.
 
     Raises
     ------
@@ -65,7 +73,8 @@ def tidy_stacks(
         raise SettingsError(f"the age in days must be 0 or more, got {older_than_days}")
     limit = (time.time() if now is None else now) - older_than_days * _DAY_S
     removed, freed, kept, reasons = [], 0, 0, {}
-    for path in sorted(stack_of(project, "any").parent.glob(f"[!.]*{_ENDING}")):
+    stacks = sorted(stack_of(project, "any").parent.glob(f"[!.]*{_ENDING}"))
+    for number, path in enumerate(stacks, start=1):
         key, status = path.name.removesuffix(_ENDING), path.stat()
         if status.st_mtime > limit:
             kept += 1
@@ -76,6 +85,8 @@ def tidy_stacks(
             freed += status.st_size
             if not is_trial:
                 path.unlink(missing_ok=True)
+        if progress is not None:
+            progress(number, len(stacks))
     return TidyReport(removed=tuple(removed), freed_bytes=freed, kept=kept, kept_for_reason=reasons)
 
 

@@ -107,7 +107,7 @@ def train_version(
     tags : mapping, optional
         Further tags of the run.
     announce : callable, optional
-        Told which step begins: the training, named as the recipe, and the scoring.
+        Told which step begins: the training, named as the recipe, the scoring, the registration.
 
     Raises
     ------
@@ -142,6 +142,7 @@ def train_version(
         run.log_picture(panel, PANEL, step=recipe.steps)
         scored = announce(f"{recipe.name}: scores", "rows")
         figures = _scored(run, checkpoint, project, settings.films, scored)
+        announce(f"{recipe.name}: registration", "")
         version = _registered(run, checkpoint, dataset, figures)
     kept = _version_of(run, trained, checkpoint, dataset=dataset, figures=figures, version=version)
     return TrainingOutcome(version=kept, panel=panel)

@@ -16,6 +16,7 @@ from typing import Any
 
 from cellstorm_lib.errors import ExportError, SettingsError
 from cellstorm_lib.processes import ProcessMark, is_gone, this_process
+from cellstorm_lib.progress import CountedReader, Progress
 
 _BLOCK_BYTES = 1 << 20
 _LONGEST_PART_BYTES = 255
@@ -201,13 +202,27 @@ def is_plain_name(name: str) -> bool:
     )
 
 
-def digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+def digest_of_file(path: Path, *, progress: Progress | None = None) -> str:
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    `progress`, where it is given, is called with the bytes read and those of the file.
+    """
     digest = hashlib.sha256()
     with Path(path).open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
+        counted = stream if progress is None else CountedReader(stream, progress)
+        while block := counted.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def copy_file(path: Path, copy: Path, *, progress: Progress | None = None) -> None:
+    """Copy the bytes of a file.
+
+    `progress`, where it is given, is called with the bytes copied and those of the file.
+    """
+    with Path(path).open("rb") as stream, Path(copy).open("wb") as out:
+        counted = stream if progress is None else CountedReader(stream, progress)
+        shutil.copyfileobj(counted, out, _BLOCK_BYTES)
 
 
 def digest_of(content: Any) -> str:

@@ -1,7 +1,8 @@
 """How far a work is, told through callbacks; whoever calls decides whether and how to show it."""
 
+import io
 from collections.abc import Callable
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 Progress = Callable[[int, int], None]
 #: What a work that has no countable items counts to.
@@ -53,3 +54,35 @@ def _part(progress: Progress, start: float, share: float) -> Progress:
         progress(round(WHOLE * (start + share * done / max(total, 1))), WHOLE)
 
     return told
+
+
+class CountedReader(io.BufferedIOBase):
+    """A file that tells, whenever some of it is read, how many of its bytes are behind.
+
+    Parameters
+    ----------
+    stream : binary stream
+        What is read, from where it stands.
+    progress : callable
+        Called with the farthest place that was read and the end; never with less than before, so
+        that whoever goes back tells nothing.
+    """
+
+    def __init__(self, stream: BinaryIO, progress: Progress) -> None:
+        at_byte = stream.tell()
+        self._end_byte = stream.seek(0, io.SEEK_END)
+        stream.seek(at_byte)
+        self._stream, self._progress, self._told_byte = stream, progress, -1
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes, nothing at the end."""
+        block = self._stream.read(-1 if size is None else size)
+        at_byte = self._stream.tell()
+        if at_byte > self._told_byte:
+            self._told_byte = at_byte
+            self._progress(at_byte, self._end_byte)
+        return block

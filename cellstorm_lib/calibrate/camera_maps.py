@@ -14,6 +14,7 @@ from cellstorm_lib.calibrate.pixel_statistics import (
 from cellstorm_lib.calibrate.plane_transfer import CLEAR_OF_CUT, PlaneTransfer
 from cellstorm_lib.calibrate.planes import planes_of
 from cellstorm_lib.pixel_maps import PixelMaps
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.recording import FrameSource
 
 _LEAST_LEVELS = 2
@@ -29,6 +30,8 @@ def measure_maps(
     bright: Sequence[FrameSource],
     dark: Sequence[FrameSource],
     found: Mapping[str, PlaneTransfer],
+    *,
+    progress: Progress | None = None,
 ) -> tuple[PixelMaps, list[str]]:
     """Measure what differs from pixel to pixel, over the whole region that is read.
 
@@ -42,6 +45,8 @@ def measure_maps(
         The series; they are read once more, whole.
     found : mapping of str to PlaneTransfer
         The camera.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -57,7 +62,12 @@ def measure_maps(
     wants_gain = len(bright) >= _LEAST_LEVELS
     shape = (roi.height_px, roi.width_px)
     offset, read_variance, slope = (np.zeros(shape, np.float32) for _ in range(3))
-    still = [read_statistics(source, planes=planes) for source in dark]
+    lit = bright if wants_gain else ()
+    told = in_parts(progress, *(float(source.facts.frame_count) for source in (*dark, *lit)))
+    still = [
+        read_statistics(source, planes=planes, progress=part)
+        for source, part in zip(dark, told[: len(dark)], strict=True)
+    ]
     darks = {name: merged([series[name] for series in still]) for name in planes}
     sums = {name: np.zeros((2, *plane.is_seam.shape)) for name, plane in planes.items()}
     offsets, variances = {}, {}
@@ -66,8 +76,8 @@ def measure_maps(
         offsets[name], variances[name] = _dark_maps(darks[name], found[name].noise)
         offset[place] = offsets[name]
         read_variance[place] = variances[name] / found[name].line.slope_adu ** 2
-    for source in bright if wants_gain else ():
-        for name, series in read_statistics(source, planes=planes).items():
+    for source, part in zip(lit, told[len(dark) :], strict=True):
+        for name, series in read_statistics(source, planes=planes, progress=part).items():
             sums[name] += _slope_sums(series, offsets[name], variances[name], found[name])
     for name, plane in planes.items():
         slope[np.ix_(plane.rows, plane.columns)] = _slopes(sums[name], found[name])

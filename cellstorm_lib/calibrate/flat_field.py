@@ -19,6 +19,7 @@ from cellstorm_lib.calibrate.quiet_background import quiet_background_adu, sprea
 from cellstorm_lib.calibrate.smooth_surface import Surface, block_levels, fit_surface
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CalibrationError
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.recording import FrameSource, RecordingFacts
 
 Floats = npt.NDArray[np.float64]
@@ -59,7 +60,10 @@ class FlatField:
 
 
 def flat_field_from_series(
-    bright: Sequence[FrameSource], calibration: CameraCalibration
+    bright: Sequence[FrameSource],
+    calibration: CameraCalibration,
+    *,
+    progress: Progress | None = None,
 ) -> FlatField:
     """Measure the flat field from frames of even light.
 
@@ -75,6 +79,8 @@ def flat_field_from_series(
         leave the linear range are left out as long as others remain.
     calibration : CameraCalibration
         Offset, its 95 % interval and, when measured, the end of the linear range.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -99,8 +105,9 @@ def flat_field_from_series(
     facts = bright[0].facts
     _refuse_small(facts)
     sums, frame_count, refusals = np.zeros(_shape(facts)), 0, []
-    for source in bright:
-        total, count, refusal = _summed(source, calibration)
+    told = in_parts(progress, *(float(source.facts.frame_count) for source in bright))
+    for source, part in zip(bright, told, strict=True):
+        total, count, refusal = _summed(source, calibration, part)
         if refusal:
             refusals.append(refusal)
             continue
@@ -201,16 +208,21 @@ def flat_field_from_recording(source: FrameSource, calibration: CameraCalibratio
     return found
 
 
-def _summed(source: FrameSource, calibration: CameraCalibration) -> tuple[Floats, int, str]:
+def _summed(
+    source: FrameSource, calibration: CameraCalibration, progress: Progress
+) -> tuple[Floats, int, str]:
     """Return the sum of a series, its frames, and why it must not be used, if so."""
     facts = source.facts
     saturated_adu = float(facts.details.get("white_level", 2**facts.bit_depth - 1))
     total, frame_count, saturated_count = np.zeros(_shape(facts)), 0, 0
+    read_count = 0
     for chunk in source.chunks(max(_CHUNK_VALUES // total.size, 1)):
         frames = chunk.frames[~chunk.is_tainted]
         total += frames.sum(axis=0, dtype=np.float64)
         frame_count += len(frames)
         saturated_count += int(np.count_nonzero(frames >= saturated_adu))
+        read_count += len(chunk.frames)
+        progress(read_count, len(source.frame_range))
     if not frame_count:
         return total, 0, f"{facts.name} holds no sound frame; copy it from the camera again"
     saturated_share = saturated_count / (total.size * frame_count)

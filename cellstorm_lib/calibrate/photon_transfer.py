@@ -1,6 +1,6 @@
 """A camera measured by photon transfer: what a grey value means, and how far that holds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from cellstorm_lib.calibrate.series_checks import (
 from cellstorm_lib.calibrate.transfer_curve import PhotonTransferCurve, curve_of, points_of
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.recording import FrameSource
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 Series = dict[str, PixelStatistics]
+#: How long it takes to read the series, to fit the curve, and to read whole frames for maps.
+_READING_TIME, _FITTING_TIME, _MAPS_TIME = 1.0, 0.1, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def measure_photon_transfer(
     name: str,
     settings: PhotonTransferSettings | None = None,
     key_frame_qp: KeyFrameQp | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PhotonTransfer:
     """Measure offset, gain, read noise, fixed pattern and linear range of a camera.
 
@@ -115,7 +118,7 @@ def measure_photon_transfer(
         `video.quantiser.key_frame_qp` does), or None where the video does not tell. Without it
         videos are refused.
     progress : callable, optional
-        Called with the series read and all series.
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -140,20 +143,25 @@ def measure_photon_transfer(
     check_series(bright, dark, name=name, least_frames=settings.least_frames)
     planes = planes_of(bright[0].facts, most_pixels=settings.most_pixels)
 
-    def read(sources: Sequence[FrameSource], *, are_dark: bool) -> list[Series]:
-        done = 0 if are_dark else len(dark)
+    def read(
+        sources: Sequence[FrameSource], told: Sequence[Progress], *, are_dark: bool
+    ) -> list[Series]:
         found = []
-        for number, source in enumerate(sources, start=done + 1):
-            series = read_statistics(source, planes=planes, least_frames=settings.least_frames)
+        for source, part in zip(sources, told, strict=True):
+            series = read_statistics(
+                source, planes=planes, least_frames=settings.least_frames, progress=part
+            )
             check_codec(source, series.values(), key_frame_qp)
             for plane in series.values():
                 (check_dark_levels if are_dark else check_bright_levels)(plane)
-            if progress is not None:
-                progress(number, len(dark) + len(bright))
             found.append(series)
         return found
 
-    still, lit = read(dark, are_dark=True), read(bright, are_dark=False)
+    maps_time = _MAPS_TIME if settings.wants_maps else 0.0
+    reading, fitting, mapping = in_parts(progress, _READING_TIME, _FITTING_TIME, maps_time)
+    told = in_parts(reading, *(float(source.facts.frame_count) for source in (*dark, *bright)))
+    still = read(dark, told[: len(dark)], are_dark=True)
+    lit = read(bright, told[len(dark) :], are_dark=False)
     found = {
         colour: measure_plane(
             [series[colour] for series in lit],
@@ -164,11 +172,12 @@ def measure_photon_transfer(
         )
         for colour, plane in planes.items()
     }
+    fitting(1, 1)
     numbers, remarks = pooled_numbers({name: plane.numbers for name, plane in found.items()})
     remarks = [*joined_remarks({name: plane.remarks for name, plane in found.items()}), *remarks]
     maps = None
     if settings.wants_maps:
-        maps, said = measure_maps(bright, dark, found)
+        maps, said = measure_maps(bright, dark, found, progress=mapping)
         remarks += said
     curve = curve_of(found)
     stated: dict[str, Any] = {

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from cellstorm_lib.calibrate.frame_memory import FrameMemory, covariance_beside, frames_before
 from cellstorm_lib.calibrate.planes import Plane
 from cellstorm_lib.errors import CalibrationError
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource, RecordingFacts
 
 Floats = npt.NDArray[np.float64]
@@ -188,7 +189,11 @@ class _Sums:
 
 
 def read_statistics(
-    source: FrameSource, *, planes: Mapping[str, Plane], least_frames: int = LEAST_FRAMES
+    source: FrameSource,
+    *,
+    planes: Mapping[str, Plane],
+    least_frames: int = LEAST_FRAMES,
+    progress: Progress | None = None,
 ) -> dict[str, PixelStatistics]:
     """Read a series once and return what its pixels did, plane by plane.
 
@@ -200,6 +205,8 @@ def read_statistics(
         What to read, by name.
     least_frames : int
         Fewest frames to be content with, 8 or more.
+    progress : callable, optional
+        Called with the frames read and all frames.
 
     Raises
     ------
@@ -213,6 +220,7 @@ def read_statistics(
     roi, numbers = source.facts.roi, source.frame_range
     size = max(_CHUNK_VALUES // (roi.width_px * roi.height_px), 1)
     sums: dict[str, _Sums] = {}
+    read_count = 0
     for chunk in source.chunks(size):
         usable = chunk.is_key & ~chunk.is_tainted
         later, earlier = frames_before(chunk, usable)
@@ -224,6 +232,9 @@ def read_statistics(
             sums[name].add(frames, part)
             first = sums[name].first
             sums[name].memory.add(place.cut(later) - first, place.cut(earlier) - first)
+        read_count += len(chunk.frame)
+        if progress is not None:
+            progress(read_count, len(numbers))
     count = min((len(plane.frame_means) for plane in sums.values()), default=0)
     check_count(source.facts, count, least_frames)
     return {name: plane.statistics(source.facts.name) for name, plane in sums.items()}

@@ -6,6 +6,7 @@ distance, each taken when both are still free. ``hungarian`` makes as many pairs
 among those the least total distance.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -18,9 +19,12 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.tables import Emitters, Localizations
 
 MatchMethod = Literal["greedy", "hungarian"]
+#: Localizations whose frames are matched together, unless one frame has more.
+_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,6 +55,14 @@ class Matches:
             distance_nm=self.distance_nm[chosen],
         )
 
+    def shifted(self, localizations: int, emitters: int) -> "Matches":
+        """Return the pairs of tables whose first rows stand further down in larger ones."""
+        return Matches(
+            localization=self.localization + localizations,
+            emitter=self.emitter + emitters,
+            distance_nm=self.distance_nm,
+        )
+
 
 def match_localizations(
     localizations: Localizations,
@@ -59,6 +71,7 @@ def match_localizations(
     *,
     method: MatchMethod = "greedy",
     min_photons: float = 0.0,
+    progress: Progress | None = None,
 ) -> Matches:
     """Pair localizations with true emitters of the same frame.
 
@@ -74,6 +87,8 @@ def match_localizations(
         ``greedy`` or ``hungarian``.
     min_photons : float
         Emitters dimmer than this cannot be matched.
+    progress : callable, optional
+        Called with localizations done and all; they are matched some frames at a time.
 
     Returns
     -------
@@ -93,29 +108,42 @@ def match_localizations(
         raise SettingsError(f"tolerance_nm must be above 0, got {tolerance_nm}")
     if method not in get_args(MatchMethod):
         raise SettingsError(f"method must be one of {list(get_args(MatchMethod))}, got {method!r}")
-    pairs = candidate_pairs(localizations, emitters, tolerance_nm)
-    if min_photons > 0:
-        photons = emitters.column("photons")
-        pairs = pairs.take(photons[pairs.emitter] >= min_photons)
-    sizes = len(localizations), len(emitters)
-    chosen = _greedy(pairs, sizes) if method == "greedy" else _hungarian(pairs, sizes)
-    matches = pairs.take(chosen)
-    return matches.take(np.argsort(matches.localization, kind="stable"))
-
-
-def candidate_pairs(
-    localizations: Localizations, emitters: Emitters | Localizations, tolerance_nm: float
-) -> Matches:
-    """Return all pairs of one frame that are within the tolerance.
-
-    Parameters
-    ----------
-    localizations, emitters : tables
-        Either may be empty.
-    tolerance_nm : float
-        Largest lateral distance, inclusive.
-    """
     found, true = places(localizations, tolerance_nm), places(emitters, tolerance_nm)
+    is_bright = emitters.column("photons") >= min_photons if min_photons > 0 else None
+    parts = []
+    for rows, true_rows in _some_frames(localizations, emitters):
+        pairs = _candidate_pairs(found[rows], true[true_rows], tolerance_nm)
+        if is_bright is not None:
+            pairs = pairs.take(is_bright[true_rows][pairs.emitter])
+        sizes = rows.stop - rows.start, true_rows.stop - true_rows.start
+        chosen = _greedy(pairs, sizes) if method == "greedy" else _hungarian(pairs, sizes)
+        chosen = chosen[np.argsort(pairs.localization[chosen], kind="stable")]
+        parts.append(pairs.take(chosen).shifted(rows.start, true_rows.start))
+        if progress is not None:
+            progress(rows.stop, len(localizations))
+    return Matches(
+        localization=np.concatenate([np.zeros(0, np.int64), *(it.localization for it in parts)]),
+        emitter=np.concatenate([np.zeros(0, np.int64), *(it.emitter for it in parts)]),
+        distance_nm=np.concatenate([np.zeros(0), *(it.distance_nm for it in parts)]),
+    )
+
+
+def _some_frames(
+    localizations: Localizations, emitters: Emitters | Localizations
+) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows of some frames after the other in both tables, which are sorted by frame."""
+    frame, true_frame = localizations.column("frame"), emitters.column("frame")
+    first = np.unique(frame[::_AT_ONCE])
+    starts = np.append(np.searchsorted(frame, first), len(frame)).tolist()
+    true_starts = np.append(np.searchsorted(true_frame, first), len(true_frame)).tolist()
+    for at in range(len(first)):
+        yield slice(*starts[at : at + 2]), slice(*true_starts[at : at + 2])
+
+
+def _candidate_pairs(
+    found: npt.NDArray[np.float64], true: npt.NDArray[np.float64], tolerance_nm: float
+) -> Matches:
+    """Return all pairs of one frame that are within the tolerance, of the places of two tables."""
     if not (len(found) and len(true)):
         nothing = np.zeros(0, np.int64)
         return Matches(localization=nothing, emitter=nothing, distance_nm=np.zeros(0))

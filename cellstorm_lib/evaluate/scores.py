@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from cellstorm_lib.evaluate.match import Matches, MatchMethod, match_localizations, places
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.tables import Emitters, Localizations
 
 #: The challenge's weight of the error against the Jaccard index, per nm.
@@ -65,6 +66,7 @@ def score(
     *,
     method: MatchMethod = "greedy",
     min_photons: float = 0.0,
+    progress: Progress | None = None,
 ) -> Scores:
     """Compare localizations with the truth as the single-molecule challenge does.
 
@@ -81,6 +83,8 @@ def score(
     min_photons : float
         Emitters dimmer than this cannot be matched but, as in the challenge, still count as
         true. To neither ask for dim emitters nor forgive them, leave them out of `emitters`.
+    progress : callable, optional
+        Called with localizations matched and all.
 
     Returns
     -------
@@ -92,8 +96,9 @@ def score(
     Sage et al., Nat. Methods 16, 387 (2019). doi:10.1038/s41592-019-0364-4
     """
     matches = match_localizations(
-        localizations, emitters, tolerance_nm, method=method, min_photons=min_photons
-    )
+        localizations, emitters, tolerance_nm,
+        method=method, min_photons=min_photons, progress=progress,
+    )  # fmt: skip
     true, found, matched = len(emitters), len(localizations), len(matches)
     jaccard = _ratio(matched, true + found - matched)
     errors_nm = _errors_nm(localizations, emitters, matches)

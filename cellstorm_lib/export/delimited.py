@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,10 +12,14 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from cellstorm_lib.errors import TableError
+from cellstorm_lib.progress import CountedReader, Progress, in_parts
 
 _MAX_HEADER_BYTES = 1 << 20
 _MAX_TEXT_COLUMNS = 30
 _DELIMITERS = (",", ";", "\t")
+_ROWS_AT_ONCE = 1 << 16
+#: How long the text takes to be read beside its numbers to be put into columns.
+_TEXT_TIME, _COLUMNS_TIME = 5.0, 2.0
 #: What programs write where there is no number ("\ufffd" is Java's NaN in old locales).
 _MISSING = ["", "NaN", "nan", "-nan", "NA", "N/A", "null", "NULL", "None", "\ufffd", "\u221e"]
 
@@ -47,7 +52,12 @@ def read_header(stream: BinaryIO, path: Path) -> tuple[list[str], str]:
 
 
 def read_columns(
-    stream: BinaryIO, labels: list[str], *, delimiter: str, path: Path
+    stream: BinaryIO,
+    labels: list[str],
+    *,
+    delimiter: str,
+    path: Path,
+    progress: Progress | None = None,
 ) -> list[npt.NDArray[np.float64] | None]:
     """Return the rest of a stream as columns of numbers.
 
@@ -61,6 +71,8 @@ def read_columns(
         One character between cells. With ``;`` a comma may be the decimal mark.
     path : Path
         For messages.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Returns
     -------
@@ -74,13 +86,15 @@ def read_columns(
     """
     start = stream.tell()
     decimal_mark = "," if delimiter == ";" and b"," in stream.readline() else "."
+    of_text, of_columns = in_parts(progress, _TEXT_TIME, _COLUMNS_TIME)
+    counted = CountedReader(stream, of_text)
     names = [f"c{number}" for number in range(len(labels))]
     types: dict[str, Any] = dict.fromkeys(names, pa.float64())
     for _ in range(_MAX_TEXT_COLUMNS + 1):  # once more for each column that turns out to be text
         stream.seek(start)
         try:
             table = pa_csv.read_csv(
-                stream,
+                counted,
                 read_options=pa_csv.ReadOptions(column_names=names),
                 parse_options=pa_csv.ParseOptions(delimiter=delimiter),
                 convert_options=pa_csv.ConvertOptions(
@@ -98,13 +112,47 @@ def read_columns(
                 ) from error
             types[column] = pa.binary()
         else:
-            return [
-                table.column(name).to_numpy() if types[name] == pa.float64() else None
-                for name in names
-            ]
+            columns: list[npt.NDArray[np.float64] | None] = []
+            for name in names:
+                is_text = types[name] != pa.float64()
+                columns.append(None if is_text else table.column(name).to_numpy())
+                of_columns(len(columns), len(names))
+            return columns
     raise TableError(
         f"{path} holds text in more than {_MAX_TEXT_COLUMNS} columns; expected numbers"
     )
+
+
+def write_columns(
+    columns: Mapping[str, npt.NDArray[Any]],
+    sink: Path | BinaryIO,
+    *,
+    delimiter: str = ",",
+    has_header: bool = True,
+    progress: Progress | None = None,
+) -> None:
+    """Write columns of numbers as text, one row per line.
+
+    Parameters
+    ----------
+    columns : mapping of str to (N,) array
+        By the label that the header gives them.
+    sink : Path or binary stream
+        Where the text goes.
+    delimiter : str
+        One character between cells.
+    has_header : bool
+        Whether a line of labels comes first.
+    progress : callable, optional
+        Called with the rows written and all rows.
+    """
+    table = pa.table(columns)
+    options = pa_csv.WriteOptions(include_header=has_header, delimiter=delimiter)
+    with pa_csv.CSVWriter(sink, table.schema, write_options=options) as writer:
+        for start in range(0, table.num_rows, _ROWS_AT_ONCE):
+            writer.write_table(table.slice(start, _ROWS_AT_ONCE))
+            if progress is not None:
+                progress(min(start + _ROWS_AT_ONCE, table.num_rows), table.num_rows)
 
 
 def printable(text: str) -> str:

@@ -23,6 +23,7 @@ from cellstorm_lib.export.storm_analysis import (
 )
 from cellstorm_lib.export.text_tables import read_csv, read_elyra
 from cellstorm_lib.export.thunderstorm import write_thunderstorm
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.tables import (
     EMITTER_COLUMNS,
     Emitters,
@@ -51,7 +52,12 @@ WRITE_ENDINGS = {
     ".txt": "rapidSTORM",
     ".smlm": "ShareLoc",
 }
-_WRITERS: dict[str, Callable[[Localizations, Path], None]] = {
+#: Endings whose writers, and whose readers, tell how far they are; the others take no time.
+_TELLING_WRITERS = (".csv", ".txt", ".smlm")
+_TELLING_READERS = (*_TELLING_WRITERS, ".hdf5", ".h5")
+#: How long it takes to read columns beside checking them; to prepare, to write and to keep them.
+_READING_TIMES, _WRITING_TIMES = (2.0, 1.0), (1.0, 6.0, 1.0)
+_WRITERS: dict[str, Callable[..., None]] = {
     ".parquet": write_localizations,
     ".csv": write_thunderstorm,
     ".hdf5": write_picasso,
@@ -61,7 +67,9 @@ _WRITERS: dict[str, Callable[[Localizations, Path], None]] = {
 }
 
 
-def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read_table(
+    path: Path, *, pixel_size_nm: float | None = None, progress: Progress | None = None
+) -> Localizations:
     """Read a table of localizations in any format, chosen by its ending.
 
     Parameters
@@ -71,6 +79,8 @@ def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Localizatio
     pixel_size_nm : float or None
         Object-side camera pixel. Needed for formats that count in pixels or from the centre
         of one without stating its size; elsewhere it gives the field of view its pixels.
+    progress : callable, optional
+        Called with what is done and the whole; of Parquet, read in no time, once at the end.
 
     Returns
     -------
@@ -96,16 +106,22 @@ def read_table(path: Path, *, pixel_size_nm: float | None = None) -> Localizatio
             f"are {_listed(READ_ENDINGS)}"
         )
     _check_content(path)
+    of_columns, of_check = in_parts(progress, *_READING_TIMES)
+    told = {"progress": of_columns} if ending in _TELLING_READERS else {}
     try:
         with np.errstate(all="ignore"):  # what is no finite number is dropped and counted later
-            return _READERS[ending](path, pixel_size_nm=pixel_size_nm)
+            table = _READERS[ending](path, pixel_size_nm=pixel_size_nm, **told)
     except OSError as error:
         raise TableError(
             f"{path} cannot be read: {error.strerror or error}; check that you may read it"
         ) from error
+    of_check(1, 1)
+    return table
 
 
-def write_table(localizations: Localizations, path: Path) -> None:
+def write_table(
+    localizations: Localizations, path: Path, *, progress: Progress | None = None
+) -> None:
     """Write a table in the format of the file's ending, whole or not at all.
 
     Parameters
@@ -115,6 +131,8 @@ def write_table(localizations: Localizations, path: Path) -> None:
     path : Path
         A file with one of the `WRITE_ENDINGS`. Picasso's gets a ``.yaml`` beside it, and
         ThunderSTORM's a ``-protocol.txt`` when the table says what it was made from.
+    progress : callable, optional
+        Called with what is done and the whole; of what is written in no time, once at the end.
 
     Raises
     ------
@@ -125,7 +143,11 @@ def write_table(localizations: Localizations, path: Path) -> None:
     """
     path = Path(path)
     require_ending(path)
-    _WRITERS[path.suffix.lower()](localizations, path)
+    ending = path.suffix.lower()
+    _, of_rows, of_keeping = in_parts(progress, *_WRITING_TIMES)
+    told = {"progress": of_rows} if ending in _TELLING_WRITERS else {}
+    _WRITERS[ending](localizations, path, **told)
+    of_keeping(1, 1)
 
 
 def require_ending(path: Path) -> None:
@@ -143,7 +165,9 @@ def require_ending(path: Path) -> None:
         )
 
 
-def read_truth(path: Path, *, pixel_size_nm: float | None = None) -> Emitters:
+def read_truth(
+    path: Path, *, pixel_size_nm: float | None = None, progress: Progress | None = None
+) -> Emitters:
     """Read ground truth from a table in any format.
 
     Parameters
@@ -151,6 +175,8 @@ def read_truth(path: Path, *, pixel_size_nm: float | None = None) -> Emitters:
     path : Path
         A file that `read_table` reads.
     pixel_size_nm : float or None
+        As in `read_table`.
+    progress : callable, optional
         As in `read_table`.
 
     Returns
@@ -164,7 +190,7 @@ def read_truth(path: Path, *, pixel_size_nm: float | None = None) -> Emitters:
     TableError
         As in `read_table`.
     """
-    table = read_table(path, pixel_size_nm=pixel_size_nm)
+    table = read_table(path, pixel_size_nm=pixel_size_nm, progress=progress)
     rows = len(table)
     identity = next((name for name in ("emitter", "molecule") if name in table), None)
     data = pd.DataFrame(
@@ -190,18 +216,20 @@ def _check_content(path: Path) -> None:
         raise TableError(f"{path} is empty (0 bytes); expected a table of localizations")
 
 
-def _read_any_hdf5(path: Path, *, pixel_size_nm: float | None) -> Localizations:
-    """Return Picasso's or storm-analysis's table."""
+def _read_any_hdf5(path: Path, *, pixel_size_nm: float | None, progress: Progress) -> Localizations:
+    """Return Picasso's or storm-analysis's table; the process that reads it tells nothing."""
     content = read_hdf5(path)
+    progress(1, 1)
     reader = read_storm_analysis if content.is_frames else read_picasso
     return reader(path, content, pixel_size_nm=pixel_size_nm)
 
 
-def _read_any_text(path: Path, *, pixel_size_nm: float | None) -> Localizations:
+def _read_any_text(path: Path, *, pixel_size_nm: float | None, progress: Progress) -> Localizations:
     """Return rapidSTORM's or Elyra's table."""
     with path.open("rb") as stream:
         is_rapidstorm = stream.read(len(RAPIDSTORM_START)) == RAPIDSTORM_START
-    return (read_rapidstorm if is_rapidstorm else read_elyra)(path, pixel_size_nm=pixel_size_nm)
+    reader = read_rapidstorm if is_rapidstorm else read_elyra
+    return reader(path, pixel_size_nm=pixel_size_nm, progress=progress)
 
 
 def _read_parquet(path: Path, *, pixel_size_nm: float | None) -> Localizations:

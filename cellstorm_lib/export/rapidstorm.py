@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from cellstorm_lib.errors import TableError
 from cellstorm_lib.export.adopt import (
@@ -26,10 +24,11 @@ from cellstorm_lib.export.adopt import (
     ask_for_pixel_size,
     known_pixel_size,
 )
-from cellstorm_lib.export.delimited import read_columns
+from cellstorm_lib.export.delimited import read_columns, write_columns
 from cellstorm_lib.export.dialects import plain_name
 from cellstorm_lib.export.lineage_text import as_attribute, lineage_text, of_attribute
 from cellstorm_lib.files import written_whole
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.tables import FieldOfView, Localizations
 
 #: What the first line of a file starts with.
@@ -74,7 +73,9 @@ class _Field:
             return None
 
 
-def read_rapidstorm(path: Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read_rapidstorm(
+    path: Path, *, pixel_size_nm: float | None = None, progress: Progress | None = None
+) -> Localizations:
     """Read a rapidSTORM localization file.
 
     Parameters
@@ -83,6 +84,8 @@ def read_rapidstorm(path: Path, *, pixel_size_nm: float | None = None) -> Locali
         The text file; not one of tracks.
     pixel_size_nm : float or None
         Camera pixel; needed, since the file counts positions from the first pixel's centre.
+    progress : callable, optional
+        Called with what is done and the whole, up to the columns of the file.
 
     Raises
     ------
@@ -93,9 +96,8 @@ def read_rapidstorm(path: Path, *, pixel_size_nm: float | None = None) -> Locali
         fields = _read_fields(stream.readline(_MAX_HEADER_BYTES), path)
         if pixel_size_nm is None:
             raise ask_for_pixel_size(path, "counts positions from the centre of the first pixel")
-        values = read_columns(
-            stream, [field.identifier for field in fields], delimiter=" ", path=path
-        )
+        labels = [field.identifier for field in fields]
+        values = read_columns(stream, labels, delimiter=" ", path=path, progress=progress)
     columns: dict[str, npt.NDArray[Any]] = {}
     left_out = []
     for field, column in zip(fields, values, strict=True):
@@ -119,8 +121,12 @@ def read_rapidstorm(path: Path, *, pixel_size_nm: float | None = None) -> Locali
     return adopt(table, path)
 
 
-def write_rapidstorm(localizations: Localizations, path: Path) -> None:
+def write_rapidstorm(
+    localizations: Localizations, path: Path, *, progress: Progress | None = None
+) -> None:
     """Write a rapidSTORM localization file; columns rapidSTORM has no name for are left out.
+
+    `progress`, where it is given, is called with the rows written and all rows.
 
     Raises
     ------
@@ -150,8 +156,7 @@ def write_rapidstorm(localizations: Localizations, path: Path) -> None:
     opening = f'<localizations insequence="true" repetitions="variable"{said}>'
     with written_whole(path) as temporary, temporary.open("wb") as stream:
         stream.write(f"# {opening}{''.join(header)}</localizations>\n".encode())
-        options = pa_csv.WriteOptions(include_header=False, delimiter=" ")
-        pa_csv.write_csv(pa.table(written), stream, write_options=options)
+        write_columns(written, stream, delimiter=" ", has_header=False, progress=progress)
 
 
 def rapidstorm_lineage(path: Path) -> Any:

@@ -30,7 +30,9 @@ from cellstorm_lib.export.smlm_manifest import (
     table_entries,
     whole_number,
 )
+from cellstorm_lib.export.smlm_members import read_member, write_member
 from cellstorm_lib.files import written_whole
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.tables import COLUMNS, Localizations
 
 _MAX_MANIFEST_BYTES = 8 << 20
@@ -64,7 +66,9 @@ _WRITTEN = {
 }
 
 
-def read_smlm(path: Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read_smlm(
+    path: Path, *, pixel_size_nm: float | None = None, progress: Progress | None = None
+) -> Localizations:
     """Read the binary tables of an ``.smlm`` file, one below the other.
 
     Parameters
@@ -73,6 +77,8 @@ def read_smlm(path: Path, *, pixel_size_nm: float | None = None) -> Localization
         The file. With several tables, the column ``channel`` numbers them from 0.
     pixel_size_nm : float or None
         Camera pixel, for the field of view and for positions given in pixels.
+    progress : callable, optional
+        Called with what is done and the whole, up to the columns of the file.
 
     Raises
     ------
@@ -82,9 +88,12 @@ def read_smlm(path: Path, *, pixel_size_nm: float | None = None) -> Localization
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = _manifest_of(archive, path)
+            entries = table_entries(manifest, path)
             tables = [
-                _read_one(archive, entry, manifest, pixel_size_nm, path)
-                for entry in table_entries(manifest, path)
+                _read_one(archive, entry, manifest, pixel_size_nm, path, told)
+                for entry, told in zip(
+                    entries, in_parts(progress, *[1.0] * len(entries)), strict=True
+                )
             ]
     except _DAMAGES as error:
         raise TableError(
@@ -129,7 +138,7 @@ def smlm_provenance(path: Path) -> Mapping[str, Any]:
 
 def _manifest_of(archive: zipfile.ZipFile, path: Path) -> Mapping[str, Any]:
     """Return the manifest of an archive, checked."""
-    text = _content(archive, MANIFEST, _MAX_MANIFEST_BYTES, path)
+    text = read_member(archive, MANIFEST, _MAX_MANIFEST_BYTES, path)
     return checked_manifest(_parsed(text, path), path)
 
 
@@ -139,7 +148,9 @@ def _ours(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     return written if isinstance(written, dict) else {}
 
 
-def write_smlm(localizations: Localizations, path: Path) -> None:
+def write_smlm(
+    localizations: Localizations, path: Path, *, progress: Progress | None = None
+) -> None:
     """Write a table as ``.smlm``: positions float64, other numbers float32 or uint32.
 
     Parameters
@@ -148,6 +159,8 @@ def write_smlm(localizations: Localizations, path: Path) -> None:
         Columns the specification has no header for are written under our names.
     path : Path
         Written whole or not at all; the same table gives the same bytes.
+    progress : callable, optional
+        Called with the bytes written and all bytes.
     """
     data = localizations.data
     columns: dict[str, npt.NDArray[Any]] = {}
@@ -161,12 +174,10 @@ def write_smlm(localizations: Localizations, path: Path) -> None:
     rows = np.empty(len(data), dtype=[(name, values.dtype) for name, values in columns.items()])
     for header, values in columns.items():
         rows[header] = values
-    content = json.dumps(_manifest(localizations, columns, units, path), indent=1)
+    manifest = json.dumps(_manifest(localizations, columns, units, path), indent=1)
     with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, part in ((MANIFEST, content.encode()), (_TABLE_NAME, rows.tobytes())):
-            entry = zipfile.ZipInfo(name)  # its date is fixed, so equal tables give equal files
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, part)
+        write_member(archive, MANIFEST, np.frombuffer(manifest.encode(), np.uint8))
+        write_member(archive, _TABLE_NAME, rows.view(np.uint8), progress=progress)
 
 
 def _read_one(
@@ -175,6 +186,7 @@ def _read_one(
     manifest: Mapping[str, Any],
     pixel_size_nm: float | None,
     path: Path,
+    progress: Progress,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return one table under our names."""
     columns = table_columns(entry, manifest, path)
@@ -187,7 +199,7 @@ def _read_one(
             f"{path} claims {str(entry.get('rows'))[:20]!a} rows of {row_bytes} bytes in its "
             f"{MANIFEST}, which its size cannot hold; it is damaged"
         )
-    content = _content(archive, name, most, path)
+    content = read_member(archive, name, most, path, progress=progress)
     if len(content) != rows * row_bytes:
         raise TableError(
             f"{path} holds {len(content)} bytes in {name[:60]!a} where its {MANIFEST} claims "
@@ -207,23 +219,7 @@ def _read_one(
     return found
 
 
-def _content(archive: zipfile.ZipFile, name: str, most: int, path: Path) -> bytes:
-    """Return a member of the archive, unless it unpacks to more than is plausible."""
-    try:
-        member = archive.getinfo(name)
-    except KeyError:
-        raise TableError(
-            f"{path} is a zip file without {name[:60]!a}; expected an .smlm file"
-        ) from None
-    if member.file_size > most:
-        raise TableError(
-            f"{path} claims {member.file_size} bytes in {name[:60]!a}, which its size cannot "
-            "hold; it is damaged"
-        )
-    return archive.read(member)
-
-
-def _parsed(text: bytes, path: Path) -> Any:
+def _parsed(text: bytearray, path: Path) -> Any:
     """Return what a manifest says."""
     try:
         return json.loads(text)

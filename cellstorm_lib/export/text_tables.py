@@ -13,6 +13,7 @@ from cellstorm_lib.export.dialects import (
     translate,
 )
 from cellstorm_lib.export.thunderstorm_protocol import protocol_pixel_size_nm, refuse_protocol
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.tables import Localizations
 
 _TEXT_TABLES = 'in a rapidSTORM file, or Elyra\'s "First Frame", "Position X [nm]"'
@@ -22,7 +23,9 @@ _COUNTED_FROM_0 = (
 )
 
 
-def read_csv(path: Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read_csv(
+    path: Path, *, pixel_size_nm: float | None = None, progress: Progress | None = None
+) -> Localizations:
     """Read a CSV table of ThunderSTORM, Nanoimager, the SMLM challenge, Locan or our own names.
 
     The header tells which. Frames of ThunderSTORM and the challenge count from 1, the others
@@ -34,6 +37,8 @@ def read_csv(path: Path, *, pixel_size_nm: float | None = None) -> Localizations
         The file. ThunderSTORM's ``-protocol.txt`` beside it gives the pixel size if there.
     pixel_size_nm : float or None
         Camera pixel, for the field of view and for lengths given in px.
+    progress : callable, optional
+        Called with what is done and the whole, up to the columns of the file.
 
     Raises
     ------
@@ -45,7 +50,7 @@ def read_csv(path: Path, *, pixel_size_nm: float | None = None) -> Localizations
         dialect = choose_dialect(
             labels, CSV_DIALECTS, expected='ThunderSTORM\'s "frame", "x [nm]", "y [nm]"', path=path
         )
-        values = read_columns(stream, labels, delimiter=delimiter, path=path)
+        values = read_columns(stream, labels, delimiter=delimiter, path=path, progress=progress)
     if pixel_size_nm is None and dialect is THUNDERSTORM:
         pixel_size_nm = protocol_pixel_size_nm(path)
     columns, left_out = translate(labels, values, dialect, pixel_size_nm=pixel_size_nm, path=path)
@@ -63,7 +68,9 @@ def read_csv(path: Path, *, pixel_size_nm: float | None = None) -> Localizations
     return adopt(table, path)
 
 
-def read_elyra(path: Path, *, pixel_size_nm: float | None = None) -> Localizations:
+def read_elyra(
+    path: Path, *, pixel_size_nm: float | None = None, progress: Progress | None = None
+) -> Localizations:
     """Read a Zeiss Elyra text table: tab-separated, frames from 1, settings after a NUL byte.
 
     Raises
@@ -75,7 +82,7 @@ def read_elyra(path: Path, *, pixel_size_nm: float | None = None) -> Localizatio
     stream = io.BytesIO(path.read_bytes().partition(b"\0")[0])
     labels, delimiter = read_header(stream, path)
     choose_dialect(labels, [ELYRA], expected=_TEXT_TABLES, path=path)
-    values = read_columns(stream, labels, delimiter=delimiter, path=path)
+    values = read_columns(stream, labels, delimiter=delimiter, path=path, progress=progress)
     columns, left_out = translate(labels, values, ELYRA, pixel_size_nm=pixel_size_nm, path=path)
     table = ForeignTable(
         format_name="Elyra text",

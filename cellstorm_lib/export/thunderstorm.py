@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
+from cellstorm_lib.export.delimited import write_columns
 from cellstorm_lib.export.lineage_text import lineage_text
 from cellstorm_lib.export.thunderstorm_protocol import kept_protocol, protocol_of, protocol_with
 from cellstorm_lib.files import written_whole
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.tables import Localizations
 
 _DECIMALS = 5
@@ -35,7 +35,9 @@ _REST = (
 )
 
 
-def write_thunderstorm(localizations: Localizations, path: Path) -> None:
+def write_thunderstorm(
+    localizations: Localizations, path: Path, *, progress: Progress | None = None
+) -> None:
     """Write a table as ThunderSTORM CSV.
 
     Parameters
@@ -45,6 +47,8 @@ def write_thunderstorm(localizations: Localizations, path: Path) -> None:
     path : Path
         Written whole or not at all. The format has no place for the field of view. A table that
         says what it was made from gets a ``-protocol.txt`` beside it that says so.
+    progress : callable, optional
+        Called with the rows written and all rows.
     """
     data = localizations.data
     data = data.drop(columns=[name for name in _AXES if _repeats(data, name)])
@@ -55,14 +59,12 @@ def write_thunderstorm(localizations: Localizations, path: Path) -> None:
     named = [*_PLANE, *(_DEPTH if "z_nm" in data else _WIDTH), *_REST]
     known = {ours for ours, _ in named}
     named += [(str(name), str(name)) for name in data.columns if name not in known]
-    table = pa.table(
-        {label: _written(data[ours], ours) for ours, label in named if ours in data.columns}
-    )
+    columns = {label: _written(data[ours], ours) for ours, label in named if ours in data.columns}
     lineage, protocol = lineage_text(localizations), protocol_of(path)
     kept = kept_protocol(protocol) if lineage else None
     with ExitStack() as files:
         temporary = files.enter_context(written_whole(path))
-        pa_csv.write_csv(table, temporary)
+        write_columns(columns, temporary, progress=progress)
         if kept is not None:
             beside = files.enter_context(written_whole(protocol))
             beside.write_bytes(protocol_with(kept, lineage, temporary))

@@ -1,6 +1,6 @@
 """A camera measured from files: series opened, the codec asked, photon transfer and flat field."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,12 @@ from cellstorm_lib.calibrate.photon_transfer import (
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import CalibrationError
 from cellstorm_lib.pixel_maps import PixelMaps
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.video.quantiser import key_frame_qp
 from cellstorm_lib.video.series import open_series
+
+#: How long it takes to open series, and so to read them once, beside measuring them.
+_OPENING_TIME = 0.3
 
 
 def calibrate_camera(
@@ -23,7 +27,7 @@ def calibrate_camera(
     *,
     name: str,
     settings: PhotonTransferSettings | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PhotonTransfer:
     """Measure a camera by photon transfer from bright and dark series.
 
@@ -36,7 +40,7 @@ def calibrate_camera(
     settings : PhotonTransferSettings, optional
         How it is measured.
     progress : callable, optional
-        Called with the series read and all series.
+        Called with what is done and the whole.
 
     Raises
     ------
@@ -49,19 +53,28 @@ def calibrate_camera(
             f"the camera {name} has no {missing} series; photon transfer needs bright frames of "
             "something that does not move, and dark frames taken with the same settings"
         )
+    opened, opened_dark, measured = in_parts(progress, _OPENING_TIME, _OPENING_TIME, 2.0)
     return measure_photon_transfer(
-        open_series(bright),
-        open_series(dark),
+        open_series(bright, progress=opened),
+        open_series(dark, progress=opened_dark),
         name=name,
         settings=settings or PhotonTransferSettings(),
         key_frame_qp=key_frame_qp,
-        progress=progress,
+        progress=measured,
     )
 
 
-def measure_flat_field(flat: Sequence[Path], calibration: CameraCalibration) -> FlatField:
-    """Measure the flat field of a camera from series of even light."""
-    return flat_field_from_series(open_series(flat), calibration)
+def measure_flat_field(
+    flat: Sequence[Path], calibration: CameraCalibration, *, progress: Progress | None = None
+) -> FlatField:
+    """Measure the flat field of a camera from series of even light.
+
+    `progress`, where it is given, is called with what is done and the whole.
+    """
+    opened, measured = in_parts(progress, _OPENING_TIME, 1.0)
+    return flat_field_from_series(
+        open_series(flat, progress=opened), calibration, progress=measured
+    )
 
 
 def with_flat_field(calibration: CameraCalibration, flat_field: FlatField) -> CameraCalibration:

@@ -121,7 +121,13 @@ def measure_curves(
     )
 
 
-def fitting_pixel_nm(localizations: Localizations, units: Units, *, threshold: float) -> float:
+def fitting_pixel_nm(
+    localizations: Localizations,
+    units: Units,
+    *,
+    threshold: float,
+    progress: Progress | None = None,
+) -> float:
     """Return a quarter of the resolution, found by one split on finer and finer canvases.
 
     Parameters
@@ -132,6 +138,9 @@ def fitting_pixel_nm(localizations: Localizations, units: Units, *, threshold: f
         What must stay in one half.
     threshold : float
         Correlation of the crossing.
+    progress : callable, optional
+        Called with what is done and the whole. How many canvases it takes shows only at the
+        last: each is told as half of what was left.
 
     Returns
     -------
@@ -143,10 +152,13 @@ def fitting_pixel_nm(localizations: Localizations, units: Units, *, threshold: f
     finest_nm = max(side_nm / MAX_CANVAS_PX, MIN_PIXEL_NM)
     coarsest_nm = side_nm / MIN_CANVAS_PX
     pixel_nm = min(max(side_nm / FIRST_CANVAS_PX, finest_nm), coarsest_nm)
+    left = progress
     while True:
+        told, left = in_parts(left, 1.0, 1.0)
         crossing = measure_curves(
-            localizations, units, pixel_nm=pixel_nm, threshold=threshold, group_count=2
-        ).crossings[0]
+            localizations, units,
+            pixel_nm=pixel_nm, threshold=threshold, group_count=2, progress=told,
+        ).crossings[0]  # fmt: skip
         if crossing.frequency_per_nm is not None:
             fitting_nm = 1 / (PIXELS_PER_RESOLUTION * crossing.frequency_per_nm)
             return min(max(fitting_nm, finest_nm), coarsest_nm)

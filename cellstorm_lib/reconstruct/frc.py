@@ -33,8 +33,8 @@ MIN_UNITS = 16
 SHARED_GROUPS = float(np.sqrt(4 / 3))
 #: A canvas of fewer pixels has too few rings, one of more takes too long.
 CANVAS_PX = (64, 32768)
-#: Time to find the pixel, beside that of all splits.
-_PIXEL_TIME = 0.4
+#: Time to deal the units and to find the pixel, beside that of all splits.
+_DEALING_TIME, _PIXEL_TIME = 0.2, 0.4
 #: A resolution must fit into the field this many times.
 MIN_DETAILS = 8
 
@@ -184,14 +184,15 @@ def measure_frc(
     """
     settings = settings or FrcSettings()
     _check_canvas(localizations, settings.render_pixel_nm)
+    dealing, pixel, curves = in_parts(progress, _DEALING_TIME, _PIXEL_TIME, 1.0)
     units = units_of(localizations, settings.split, block_frames=settings.block_frames)
+    dealing(1, 1)
     if units.is_random and units.effective_count < MIN_UNITS:
         return _too_few(localizations, units, settings)
     if not units.is_random and np.bincount(units.unit, minlength=2).min() < MIN_UNITS:
         return _too_few(localizations, units, settings)
-    pixel, curves = in_parts(progress, _PIXEL_TIME, 1.0)
     pixel_nm = settings.render_pixel_nm or fitting_pixel_nm(
-        localizations, units, threshold=settings.threshold
+        localizations, units, threshold=settings.threshold, progress=pixel
     )
     pixel(1, 1)
     measured = measure_curves(

@@ -143,7 +143,7 @@ def correct_repeats(
     box = _fullest_box(localizations, MAX_SIDE_SIGMAS * float(np.median(sigma_nm)))
     units = Units(unit=np.arange(len(box)), names="localizations", is_random=True)
     pixel, at_random_told, parts_told = in_parts(progress, *_TIMES)
-    pixel_nm = fitting_pixel_nm(box, units, threshold=THRESHOLD)
+    pixel_nm = fitting_pixel_nm(box, units, threshold=THRESHOLD, progress=pixel)
     pixel(1, 1)
     at_random, count = deal(units, np.random.default_rng(seed))
     sums = _sums(box, at_random, count, pixel_nm, at_random_told)

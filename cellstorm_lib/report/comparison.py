@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.reconstruct.render import RenderedImage
 from cellstorm_lib.report.headline import median_of, resolution_text
@@ -135,6 +136,7 @@ def comparison_page(
     left_out: Sequence[str] = (),
     count: int | None = None,
     side_nm: float | None = None,
+    progress: Progress | None = None,
 ) -> str:
     """Return a self-contained HTML page with figures of all rows, and pictures of the first.
 
@@ -155,6 +157,8 @@ def comparison_page(
         How many rows there are.
     side_nm : float, optional
         Side of the zoomed regions, as `common_side_nm` tells it.
+    progress : callable, optional
+        Called with the rows shown and all rows.
     """
     if count is None or side_nm is None:
         rows = tuple(rows)
@@ -173,6 +177,8 @@ def comparison_page(
         if entry is not None and room > 0:
             entries.append(entry)
             curves += _reports(row)
+        if progress is not None:
+            progress(number + 1, count)
     return filled(
         "comparison.html",
         title=title,

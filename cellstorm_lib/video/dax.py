@@ -8,6 +8,7 @@ import yaml
 
 from cellstorm_lib.errors import RecordingError, is_no_plain_file
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import RecordingFacts, Roi
 from cellstorm_lib.settings import first_of_yaml
 from cellstorm_lib.video.field import chosen_roi
@@ -18,7 +19,9 @@ _MOST_TEXT_BYTES = 1 << 20
 _PICASSO_TYPES = {"uint8": "u1", "uint16": "u2", "int16": "i2"}
 
 
-def open_dax(path: Path, *, roi: Roi | str | None = None) -> StackSource:
+def open_dax(
+    path: Path, *, roi: Roi | str | None = None, progress: Progress | None = None
+) -> StackSource:
     """Open a .dax file of storm-analysis, described by the .inf file beside it.
 
     Parameters
@@ -27,6 +30,8 @@ def open_dax(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         The .dax file: 16 bit integers, big endian unless the .inf file says otherwise.
     roi : Roi, str or None
         The region to read; None for the whole frame.
+    progress : callable, optional
+        Called with the bytes read and those of the file.
 
     Raises
     ------
@@ -48,15 +53,16 @@ def open_dax(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         path,
         kind="dax",
         stored="<u2" if "little endian" in described else ">u2",
-        width_px=int(size.group(1)),
-        height_px=int(size.group(2)),
-        frame_count=int(count.group(1)),
+        sizes=(int(size.group(1)), int(size.group(2)), int(count.group(1))),
         pixel_size_nm=None,
         roi=roi,
+        progress=progress,
     )
 
 
-def open_raw(path: Path, *, roi: Roi | str | None = None) -> StackSource:
+def open_raw(
+    path: Path, *, roi: Roi | str | None = None, progress: Progress | None = None
+) -> StackSource:
     """Open a .raw movie of Picasso, described by the .yaml file beside it.
 
     Parameters
@@ -65,6 +71,8 @@ def open_raw(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         The .raw file.
     roi : Roi, str or None
         The region to read; None for the whole frame.
+    progress : callable, optional
+        Called with the bytes read and those of the file.
 
     Raises
     ------
@@ -77,7 +85,7 @@ def open_raw(path: Path, *, roi: Roi | str | None = None) -> StackSource:
             raise ValueError("no names with values")
         order = {"<": "<", ">": ">"}[str(described.get("Byte Order", "<"))]
         stored = order + _PICASSO_TYPES[str(described["Data Type"])]
-        sizes = [int(described[name]) for name in ("Width", "Height", "Frames")]
+        width, height, frames = (int(described[name]) for name in ("Width", "Height", "Frames"))
         pixel_size = described.get("Pixelsize", described.get("Camera.Pixelsize"))
         pixel_size_nm = None if pixel_size is None else float(pixel_size)
     except (yaml.YAMLError, KeyError, ValueError, TypeError, RecursionError) as error:
@@ -90,11 +98,10 @@ def open_raw(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         path,
         kind="raw",
         stored=stored,
-        width_px=sizes[0],
-        height_px=sizes[1],
-        frame_count=sizes[2],
+        sizes=(width, height, frames),
         pixel_size_nm=pixel_size_nm,
         roi=roi,
+        progress=progress,
     )
 
 
@@ -103,13 +110,13 @@ def _open(
     *,
     kind: str,
     stored: str,
-    width_px: int,
-    height_px: int,
-    frame_count: int,
+    sizes: tuple[int, int, int],
     pixel_size_nm: float | None,
     roi: Roi | str | None,
+    progress: Progress | None,
 ) -> StackSource:
-    """Make the source once the frames are described."""
+    """Make the source once the width, the height and the count of the frames are described."""
+    width_px, height_px, frame_count = sizes
     if min(width_px, height_px, frame_count) < 1:
         raise RecordingError(
             f"{path.name} is described as {frame_count} frames of {width_px} x {height_px} pixels; "
@@ -117,7 +124,7 @@ def _open(
         )
     facts = RecordingFacts(
         name=path.name,
-        digest=digest_of_file(path),
+        digest=digest_of_file(path, progress=progress),
         kind=kind,
         frame_width_px=width_px,
         frame_height_px=height_px,

@@ -13,6 +13,7 @@ import tifffile
 
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import RecordingFacts, Roi
 from cellstorm_lib.video.chunk import Luma, cropped
 from cellstorm_lib.video.field import chosen_roi
@@ -71,7 +72,9 @@ class DngPages:
             return cropped(cropped(stored, self.active), roi).astype(np.uint16)
 
 
-def open_dng(path: Path, *, roi: Roi | str | None = None) -> StackSource:
+def open_dng(
+    path: Path, *, roi: Roi | str | None = None, progress: Progress | None = None
+) -> StackSource:
     """Open a DNG raw file as a recording of one frame.
 
     The grey values are the sensor's own within its active area: no black level is subtracted,
@@ -84,6 +87,8 @@ def open_dng(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         The file.
     roi : Roi, str or None
         The region to read of the active area; None for all of it.
+    progress : callable, optional
+        Called with the bytes read and those of the file.
 
     Returns
     -------
@@ -127,7 +132,7 @@ def open_dng(path: Path, *, roi: Roi | str | None = None) -> StackSource:
     )
     facts = RecordingFacts(
         name=path.name,
-        digest=digest_of_file(path),
+        digest=digest_of_file(path, progress=progress),
         kind="dng",
         frame_width_px=active.width_px,
         frame_height_px=active.height_px,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cellstorm_lib.errors import RecordingError, refusing
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import Roi
 from cellstorm_lib.video.containers import Container, container_of
 from cellstorm_lib.video.dax import open_dax, open_raw
@@ -36,6 +37,7 @@ def open_recording(
     *,
     roi: Roi | str | None = None,
     frames: tuple[int | None, int | None] | None = None,
+    progress: Progress | None = None,
 ) -> VideoSource | StackSource:
     """Open a recording of any kind; what it is is told by its content, not by its name.
 
@@ -51,6 +53,8 @@ def open_recording(
         512 x 512 of a larger video and the whole frame of anything else.
     frames : (int or None, int or None) or None
         First frame and the one after the last; the file's own numbers are kept.
+    progress : callable, optional
+        Called with what is done and the whole: all of the file is read, to know it again.
 
     Returns
     -------
@@ -69,9 +73,9 @@ def open_recording(
     source: VideoSource | StackSource
     with refusing(RecordingError, path, "cannot be read", "copy it from the camera again"):
         if container in _STACKS:
-            source = _STACKS[container](path, roi=roi)
+            source = _STACKS[container](path, roi=roi, progress=progress)
         else:
-            source = open_video(path, container, roi=roi)
+            source = open_video(path, container, roi=roi, progress=progress)
     first = source.frame_range.start
     held = range(first, first + source.facts.frame_count)
     wanted = chosen_frames(frames, name=path.name, held=held)

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.video.h264 import ReferenceNumbers
 
 _MOST_PROMISED = 100  # times as many frames as there are
@@ -147,7 +148,11 @@ class SampleTable:
 
 
 def scan_samples(
-    container: InputContainer, stream: VideoStream, *, duration_s: float | None = None
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    duration_s: float | None = None,
+    progress: Progress | None = None,
 ) -> SampleTable:
     """Read the whole file without decoding; list what it holds and what it promises.
 
@@ -157,11 +162,13 @@ def scan_samples(
         An open file and its video track, at the beginning.
     duration_s : float or None
         For a file that ends early: the length it states, when frames are promised by that alone.
+    progress : callable, optional
+        Called with the bytes read and those of the file.
     """
     time_base = Fraction(stream.time_base or 1)
     has_index = "mov" in container.format.name
     is_count_known = stream.frames > 0
-    samples = list(_held_samples(container, stream, has_index=has_index))
+    samples = list(_held_samples(container, stream, progress, has_index=has_index))
     if has_index:
         samples += _promised_by_index(stream, samples)
     elif duration_s is not None:
@@ -185,12 +192,20 @@ def demuxed(container: InputContainer, stream: VideoStream) -> Iterator["Packet[
 
 
 def _held_samples(
-    container: InputContainer, stream: VideoStream, *, has_index: bool
+    container: InputContainer,
+    stream: VideoStream,
+    progress: Progress | None,
+    *,
+    has_index: bool,
 ) -> Iterator[Sample]:
     """Yield the samples the file holds."""
     context = stream.codec_context
     numbers = ReferenceNumbers(context.extradata) if context.name == "h264" else None
+    read_bytes = 0
     for position, packet in enumerate(demuxed(container, stream)):
+        read_bytes += packet.size
+        if progress is not None:
+            progress(min(read_bytes, container.size), container.size)
         is_orphan = numbers is not None and numbers.refers_to_absent(memoryview(packet))
         pts = packet.dts if packet.pts is None else packet.pts
         if pts is not None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource, RecordingFacts, Roi
 from cellstorm_lib.video.containers import container_of
 from cellstorm_lib.video.loss import FrameLog
@@ -56,7 +57,9 @@ class _File(NamedTuple):
     source: StackSource
 
 
-def open_series(paths: Sequence[Path]) -> tuple[FrameSource, ...]:
+def open_series(
+    paths: Sequence[Path], *, progress: Progress | None = None
+) -> tuple[FrameSource, ...]:
     """Open folders and files of frames taken for a calibration.
 
     Files of one frame each (DNG raw files, TIFF files of a single page) that lie in one folder
@@ -69,6 +72,8 @@ def open_series(paths: Sequence[Path]) -> tuple[FrameSource, ...]:
     ----------
     paths : sequence of Path
         Folders and files; what is named twice is taken once.
+    progress : callable, optional
+        Called with the files opened and all files.
 
     Returns
     -------
@@ -86,8 +91,11 @@ def open_series(paths: Sequence[Path]) -> tuple[FrameSource, ...]:
     series: list[FrameSource] = []
     single: dict[tuple[Path, str], list[_File]] = {}
     place: dict[tuple[Path, str], int] = {}
-    for path in _files(paths):
+    files = _files(paths)
+    for number, path in enumerate(files, start=1):
         source = open_recording(path)
+        if progress is not None:
+            progress(number, len(files))
         whole = Roi(width_px=source.facts.frame_width_px, height_px=source.facts.frame_height_px)
         if isinstance(source, StackSource) and source.facts.frame_count == 1:
             key = path.parent, source.facts.kind

@@ -10,6 +10,7 @@ import sif_parser
 
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import RecordingFacts, Roi
 from cellstorm_lib.video.field import chosen_roi
 from cellstorm_lib.video.flat import flat_source, frame_offsets
@@ -18,7 +19,9 @@ from cellstorm_lib.video.stack import StackSource
 _STORED = "<f4"
 
 
-def open_sif(path: Path, *, roi: Roi | str | None = None) -> StackSource:
+def open_sif(
+    path: Path, *, roi: Roi | str | None = None, progress: Progress | None = None
+) -> StackSource:
     """Open an Andor .sif file.
 
     The file stores counts as 32 bit floats; they are read as the 16 bit counts they are.
@@ -29,6 +32,8 @@ def open_sif(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         The file.
     roi : Roi, str or None
         The region to read; None for the whole frame.
+    progress : callable, optional
+        Called with the bytes read and those of the file.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def open_sif(path: Path, *, roi: Roi | str | None = None) -> StackSource:
     cycle_s = float(info.get("CycleTime", 0))
     facts = RecordingFacts(
         name=path.name,
-        digest=digest_of_file(path),
+        digest=digest_of_file(path, progress=progress),
         kind="sif",
         frame_width_px=width_px,
         frame_height_px=height_px,

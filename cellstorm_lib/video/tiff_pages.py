@@ -16,6 +16,7 @@ import tifffile
 
 from cellstorm_lib.errors import RecordingError, is_no_plain_file
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import RecordingFacts, Roi
 from cellstorm_lib.video.chunk import Luma, cropped
 from cellstorm_lib.video.field import chosen_roi
@@ -129,7 +130,9 @@ def _quietly_opened(path: Path, complaints: list[str] | None = None) -> Iterator
         logger.removeHandler(handler)
 
 
-def open_tiff(path: Path, *, roi: Roi | str | None = None) -> StackSource:
+def open_tiff(
+    path: Path, *, roi: Roi | str | None = None, progress: Progress | None = None
+) -> StackSource:
     """Open a TIFF, BigTIFF, OME-TIFF or ImageJ stack; a single image is a stack of one frame.
 
     Parameters
@@ -138,6 +141,8 @@ def open_tiff(path: Path, *, roi: Roi | str | None = None) -> StackSource:
         The file.
     roi : Roi, str or None
         The region to read; None for the whole frame.
+    progress : callable, optional
+        Called with the bytes read and those of the file.
 
     Raises
     ------
@@ -147,7 +152,7 @@ def open_tiff(path: Path, *, roi: Roi | str | None = None) -> StackSource:
     complaints: list[str] = []
     try:
         with opened_tiff(path, complaints) as tif:
-            source = _source_of(path, tif, roi)
+            source = _source_of(path, tif, roi, progress)
             is_counted = tif.series[0].dataoffset is not None and tif.series[0].kind in _COUNTING
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -163,7 +168,9 @@ def open_tiff(path: Path, *, roi: Roi | str | None = None) -> StackSource:
     return source
 
 
-def _source_of(path: Path, tif: tifffile.TiffFile, roi: Roi | str | None) -> StackSource:
+def _source_of(
+    path: Path, tif: tifffile.TiffFile, roi: Roi | str | None, progress: Progress | None
+) -> StackSource:
     """Make the source of an open file."""
     series = tif.series[0] if tif.series else None
     if series is None or not series.size:
@@ -182,7 +189,7 @@ def _source_of(path: Path, tif: tifffile.TiffFile, roi: Roi | str | None) -> Sta
     dtype = np.dtype(np.uint8 if series.dtype == np.uint8 else np.uint16)
     facts = RecordingFacts(
         name=path.name,
-        digest=digest_of_file(path),
+        digest=digest_of_file(path, progress=progress),
         kind="tiff",
         frame_width_px=width_px,
         frame_height_px=height_px,

@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.progress import Progress, in_parts
 from cellstorm_lib.recording import RecordingFacts, Roi
 from cellstorm_lib.video.containers import Container, box_names, ends_early, stated_frames
 from cellstorm_lib.video.decode import Picture, read_pictures
@@ -21,6 +22,8 @@ from cellstorm_lib.video.track import VideoTrack, opened_container
 from cellstorm_lib.video.video import VideoSource
 
 _CODECS = {"h264", "hevc"}
+#: The file is read twice; the second time it may still be in memory.
+_SCAN_TIME, _DIGEST_TIME = 1.0, 1.0
 _COLOUR_RANGES = {1: "limited", 2: "full"}
 _SHOWN_METADATA = {
     "creation_time",
@@ -33,7 +36,13 @@ _SHOWN_METADATA = {
 }
 
 
-def open_video(path: Path, container: Container, *, roi: Roi | str | None = None) -> VideoSource:
+def open_video(
+    path: Path,
+    container: Container,
+    *,
+    roi: Roi | str | None = None,
+    progress: Progress | None = None,
+) -> VideoSource:
     """Open an MP4, MOV or MKV file with H.264 or HEVC video.
 
     Reads the file once without decoding, and decodes the first frame.
@@ -46,6 +55,8 @@ def open_video(path: Path, container: Container, *, roi: Roi | str | None = None
         Its kind, as `containers.container_of` found it.
     roi : Roi, str or None
         The region to read; None for the centred 512 x 512.
+    progress : callable, optional
+        Called with what is done and the whole.
 
     Raises
     ------
@@ -70,18 +81,23 @@ def open_video(path: Path, container: Container, *, roi: Roi | str | None = None
             )
             _refuse_encrypted(track)
             _refuse_other_than_luma(path, stream)
-            return _source_of(track, opened, stream, roi)
+            return _source_of(track, opened, stream, roi, progress)
     except av.error.FFmpegError as error:
         raise RecordingError(_why_unreadable(path, container, error)) from error
 
 
 def _source_of(
-    track: VideoTrack, opened: InputContainer, stream: VideoStream, roi: Roi | str | None
+    track: VideoTrack,
+    opened: InputContainer,
+    stream: VideoStream,
+    roi: Roi | str | None,
+    progress: Progress | None,
 ) -> VideoSource:
     """Make the source of an open file."""
     is_cut = ends_early(track.path, track.container)
     stated_s = opened.duration / av.time_base if is_cut and opened.duration else None
-    table = scan_samples(opened, stream, duration_s=stated_s)
+    scanned, hashed = in_parts(progress, _SCAN_TIME, _DIGEST_TIME)
+    table = scan_samples(opened, stream, duration_s=stated_s, progress=scanned)
     log = FrameLog(table.frame_count)
     for frame in table.number[~table.is_present & (table.number >= 0)].tolist():
         log.missing(frame, f"frame {frame} is promised, but the file ends before it")
@@ -89,7 +105,7 @@ def _source_of(
     name, width_px, height_px = track.path.name, track.width_px, track.height_px
     facts = RecordingFacts(
         name=name,
-        digest=digest_of_file(track.path),
+        digest=digest_of_file(track.path, progress=hashed),
         kind=stream.codec_context.name,
         frame_width_px=width_px,
         frame_height_px=height_px,

@@ -46,7 +46,11 @@ def stack(
 
 def test_old_stacks_go_and_their_tables_stay(project: Project) -> None:
     old, young = stack(project, "old", age_days=91), stack(project, "young", age_days=89)
-    told = tidy_stacks(project, older_than_days=90, now=NOW)
+    looked_at: list[tuple[int, int]] = []
+    told = tidy_stacks(
+        project, older_than_days=90, now=NOW, progress=lambda *at: looked_at.append(at)
+    )
+    assert looked_at == [(1, 2), (2, 2)]
     assert not old.exists()
     assert young.exists()
     assert told.freed_bytes == 1000

@@ -2,6 +2,7 @@
 
 import io
 import re
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +11,9 @@ import pytest
 
 from cellstorm_assets import command_options
 from cellstorm_assets.command_guide import GUIDE, SECTIONS
-from cellstorm_assets.command_options import announced, tell
+from cellstorm_assets.command_options import announced, on_file, tell
 from cellstorm_assets.commands import cellstorm, main
+from cellstorm_lib.progress import CountedReader
 
 
 def said(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -121,6 +123,25 @@ def test_a_step_in_parts_shows_its_share_and_the_time_that_is_left(terminal: Ter
     assert "/1000" not in terminal.getvalue()
     progress(1000, 1000)
     command_options.STEPS.finish()
+
+
+def test_a_file_that_is_read_in_another_thread_shows_its_share(terminal: Terminal) -> None:
+    # the reader of text reads blocks in a thread of its own, and tells how far it is from there
+    stream = io.BytesIO(bytes(3000))
+    reader = CountedReader(stream, on_file("reading", Path("folder/t.csv")))
+    pattern = r"reading t\.csv: +\d+%\|.*\| \[\d\d:\d\d<\d\d:\d\d\]"
+
+    def read() -> None:
+        while reader.read(10) and not re.search(pattern, terminal.getvalue()):
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    assert re.search(pattern, terminal.getvalue())
+    assert command_options.STEPS._bar is not None
+    reader.read()
+    assert command_options.STEPS._bar is None  # what is read to its end is off the screen
 
 
 def test_a_step_is_off_the_screen_before_the_result_is_printed(

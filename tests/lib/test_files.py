@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cellstorm_lib.camera import CAMERA_PRESETS
 from cellstorm_lib.errors import ExportError, SettingsError
 from cellstorm_lib.files import (
+    copy_file,
     digest_of,
     digest_of_file,
     inside,
@@ -202,6 +203,26 @@ def test_digest_of_file_is_sha256(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"abc" * 1_000_000)
     assert digest_of_file(path) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+
+
+MB = 1 << 20
+
+
+@pytest.mark.parametrize("size_bytes", [0, 5, 3 * MB, 3 * MB + 1])
+def test_hashing_and_copying_tell_the_bytes_that_are_behind(
+    tmp_path: Path, size_bytes: int
+) -> None:
+    film, copy = tmp_path / "film.mp4", tmp_path / "copy.mp4"
+    film.write_bytes(os.urandom(size_bytes))
+    hashed: list[tuple[int, int]] = []
+    copied: list[tuple[int, int]] = []
+    assert digest_of_file(film, progress=lambda *at: hashed.append(at)) == digest_of_file(film)
+    copy_file(film, copy, progress=lambda *at: copied.append(at))
+    assert copy.read_bytes() == film.read_bytes()
+    ends = [min(end, size_bytes) for end in range(MB, size_bytes + MB, MB)]
+    assert hashed == copied == [(end, size_bytes) for end in ends or [0]]
+    copy_file(film, tmp_path / "silent.mp4")
+    assert (tmp_path / "silent.mp4").read_bytes() == film.read_bytes()
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False)))

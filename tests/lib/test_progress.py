@@ -1,10 +1,12 @@
 """How far a work is, told through callbacks."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellstorm_lib.progress import WHOLE, in_parts, silently
+from cellstorm_lib.progress import WHOLE, CountedReader, in_parts, silently
 
 
 def test_parts_count_by_their_weights() -> None:
@@ -50,3 +52,25 @@ def test_a_part_with_nothing_to_do_is_no_division_by_zero() -> None:
     (only,) = in_parts(lambda done, _: told.append(done), 0.0)
     only(0, 0)
     assert told == [0]
+
+
+@given(content=st.binary(max_size=100), size=st.integers(1, 40))
+def test_what_is_read_is_told_in_bytes_up_to_the_end(content: bytes, size: int) -> None:
+    told: list[tuple[int, int]] = []
+    reader = CountedReader(io.BytesIO(content), lambda *at: told.append(at))
+    blocks = list(iter(lambda: reader.read(size), b""))
+    assert b"".join(blocks) == content
+    ends = [min(end, len(content)) for end in range(size, len(content) + size, size)]
+    assert told == [(end, len(content)) for end in ends or [0]]
+
+
+def test_a_reader_begins_where_its_stream_stands_and_tells_no_step_back() -> None:
+    told: list[tuple[int, int]] = []
+    stream = io.BytesIO(bytes(range(10)))
+    stream.seek(4)
+    reader = CountedReader(stream, lambda *at: told.append(at))
+    assert reader.read(2) == bytes([4, 5])
+    stream.seek(0)
+    assert reader.read(3) == bytes([0, 1, 2])
+    assert reader.read() == bytes(range(3, 10))
+    assert told == [(6, 10), (10, 10)]

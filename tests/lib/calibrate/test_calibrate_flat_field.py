@@ -209,3 +209,18 @@ def test_a_series_beyond_the_linear_range_is_refused():
 def test_recordings_whose_background_tells_nothing_are_refused(source, sentence):
     with pytest.raises(CalibrationError, match=sentence):
         flat_field_from_recording(source(), CAMERA)
+
+
+def test_progress_grows_with_the_frames_of_all_series():
+    rng = np.random.default_rng(9)
+    frames = exposed(np.repeat(400 * vignetting()[None], 60, axis=0), rng)
+    sources = [ArraySource(frames[:20], name="short"), ArraySource(frames[20:], name="long")]
+    told = []
+    found = flat_field_from_series(
+        sources, CAMERA, progress=lambda done, whole: told.append(done / whole)
+    )
+    assert told == sorted(told)
+    assert 0.333 in told  # the short one is a third of all frames
+    assert told[-1] == 1.0
+    without = flat_field_from_series(sources, CAMERA)
+    np.testing.assert_array_equal(found.relative_sensitivity, without.relative_sensitivity)

@@ -228,8 +228,16 @@ def test_a_calibration_is_written_and_read_as_it_is(tmp_path):
     assert len(found.transfer.mean_adu) <= 60
 
 
-def test_progress_counts_the_series():
+@pytest.mark.parametrize("wants_maps", [False, True])
+def test_progress_grows_with_the_frames_and_ends_with_the_whole(wants_maps):
     sensor = Sensor(SCMOS, 15)
     seen = []
-    calibrated([sensor.source(200.0)], [sensor.dark()], progress=lambda *done: seen.append(done))
-    assert seen == [(1, 2), (2, 2)]
+    calibrated(
+        [sensor.source(200.0), sensor.source(400.0)],
+        [sensor.dark()],
+        settings=PhotonTransferSettings(wants_maps=wants_maps),
+        progress=lambda done, whole: seen.append(done / whole),
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert len(set(seen)) > 3 * (1 + wants_maps)  # each series, read once more for maps

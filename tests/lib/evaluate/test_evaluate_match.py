@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from truth_tables import found, true
 
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.evaluate import match as matching
 from cellstorm_lib.evaluate.match import match_localizations
 
 METHODS = ["greedy", "hungarian"]
@@ -153,3 +154,38 @@ def test_an_impossible_tolerance_is_refused(tolerance_nm):
 def test_an_unknown_method_is_refused():
     with pytest.raises(SettingsError, match="method must be one of .*'nearest'"):
         match_localizations(found([]), true([]), method="nearest")
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 5000), at_once=st.integers(1, 70), method=st.sampled_from(METHODS),
+    min_photons=st.sampled_from([0.0, 500.0]),
+)  # fmt: skip
+def test_how_many_are_matched_at_once_changes_nothing(seed, at_once, method, min_photons):
+    xy_nm, frame = crowd(seed)
+    later = frame + np.where(frame > 2, 3, 0)  # frames with truth alone, and with neither
+    photons = np.random.default_rng(seed).uniform(0, 1000, 50)
+    localizations = found(xy_nm, later)
+    emitters = true(*crowd(seed + 10_000, 50, frames=9), photons=photons)
+    told = []
+
+    def matched(rows):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(matching, "_AT_ONCE", rows)
+            return match_localizations(
+                localizations, emitters, 300.0, method=method, min_photons=min_photons,
+                progress=lambda *at: told.append(at),
+            )  # fmt: skip
+
+    whole = matched(10_000)
+    assert told == [(60, 60)]
+    told.clear()
+    parts = matched(at_once)
+    np.testing.assert_array_equal(parts.localization, whole.localization)
+    np.testing.assert_array_equal(parts.emitter, whole.emitter)
+    np.testing.assert_array_equal(parts.distance_nm, whole.distance_nm)
+    done = [at[0] for at in told]
+    assert done == sorted(set(done))
+    assert told[-1] == (60, 60)
+    if at_once == 1:
+        assert len(told) == len(np.unique(later))

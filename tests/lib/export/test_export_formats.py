@@ -92,7 +92,7 @@ def test_an_impossible_pixel_size_is_refused(tmp_path: Path, pixel_size_nm: floa
 def test_a_file_that_cannot_be_opened_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def locked(path: Path, *, pixel_size_nm: float | None) -> Localizations:
+    def locked(path: Path, **_: object) -> Localizations:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setitem(formats._READERS, ".csv", locked)

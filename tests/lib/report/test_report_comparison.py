@@ -20,7 +20,9 @@ def row(branch, name="phone", **changes):
 
 def test_rows_stand_side_by_side_with_their_figures(branch, parsed, frc_report):
     rows = [row(branch), row(branch, "emCCD", frc=frc_report("molecules", 45.0))]
-    page = parsed(comparison_page(rows))
+    told = []
+    page = parsed(comparison_page(rows, progress=lambda *at: told.append(at)))
+    assert told == [(1, 2), (2, 2)]
     table = branch.localizations
     for text in (
         "phone", "emCCD", "62 nm", "58 to 66 nm", "45 nm", f"{len(table):,}",

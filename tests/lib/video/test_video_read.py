@@ -300,3 +300,14 @@ def test_frames_shown_before_a_key_frame_but_decoded_after_it_stay_tainted():
     is_bad = np.array([0, 1, 0, 0, 0, 0], bool)
     pts = np.array([0, 1, 2, 5, 4, 6])
     assert tainted_samples(is_bad, is_key, pts).tolist() == [False, True, True, False, True, False]
+
+
+def test_opening_tells_what_is_read_up_to_the_whole(any_video):
+    told = []
+    source = open_recording(any_video, progress=lambda done, whole: told.append(done / whole))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(set(told)) > COUNT / 2  # nearly every frame is a word of its own
+    packets = source.table.packet_bytes.sum() / any_video.stat().st_size
+    assert told[-2] == pytest.approx(packets / 2, abs=0.001)  # then it is hashed, in one word
+    assert source.facts == open_recording(any_video).facts

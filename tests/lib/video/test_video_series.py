@@ -245,3 +245,10 @@ def test_a_broken_file_raises_when_its_frame_is_read(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(RecordingError, match=r"1.dng is a DNG file, but its raw values cannot be"):
         list(source.chunks(2))
+
+
+def test_opening_tells_the_files_that_are_open(tmp_path):
+    paths = [write_raw(tmp_path / f"{number}.dng", number) for number in range(4)]
+    told = []
+    open_series([tmp_path, paths[0]], progress=lambda *at: told.append(at))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -401,3 +401,16 @@ def test_a_description_that_is_no_file_is_refused(tmp_path):
     (tmp_path / "film.inf").mkdir()
     with pytest.raises(RecordingError, match=r"film.inf .* cannot be read .*folder or a device"):
         open_recording(tmp_path / "film.dax")
+
+
+@pytest.mark.parametrize("ending", ["tif", "dax", "raw", "sif"])
+def test_opening_tells_the_bytes_that_are_read(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    if ending == "sif":
+        write_sif(path, STACK)
+    else:
+        {"tif": separate_pages, "dax": write_dax, "raw": write_raw}[ending](path)
+    told = []
+    source = open_recording(path, progress=lambda *at: told.append(at))
+    assert told == [(path.stat().st_size,) * 2]
+    assert source.facts == open_recording(path).facts
