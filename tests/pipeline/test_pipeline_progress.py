@@ -24,7 +24,7 @@ STEPS: dict[str, tuple[Step, int]] = {
     "drift": (lambda table, told: estimate_drift(table, progress=told).gain, 8),
     "merge": (lambda table, told: float(len(merge(table, progress=told)[0])), 2),
     "render": (lambda table, told: float(drawing.render(table, progress=told).image.sum()), 3),
-    "frc": (lambda table, told: measure_frc(table, progress=told).curve.sum(), 8),
+    "frc": (lambda table, told: measure_frc(table, progress=told).curve.sum(), 12),
     "all frc": (
         lambda table, told: measure_resolutions(
             table, PipelineSettings(), progress=told
