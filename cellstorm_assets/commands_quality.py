@@ -28,8 +28,8 @@ def quality(
     Give spots as found, drift-corrected: they are merged here. A merged table tells everything but
     the localization precision.
     """
+    from cellstorm_lib.export.lineage_text import LINEAGE
     from cellstorm_lib.pipeline.lineage_commands import note_of_command
-    from cellstorm_lib.pipeline.lineage_files import LINEAGE
     from cellstorm_lib.pipeline.quality import quality_of_table
     from cellstorm_lib.report.quality import quality_rows
     from cellstorm_lib.video.tiff import read_image

@@ -17,8 +17,9 @@ from cellstorm_assets.command_options import (
 )
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.export.formats import read_table, read_truth, require_ending, write_table
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.pipeline.lineage_commands import note_of_command, with_note
-from cellstorm_lib.pipeline.lineage_files import LINEAGE, Note, note_picture
+from cellstorm_lib.pipeline.lineage_files import Note, note_picture
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.tables import Localizations
 

@@ -18,9 +18,10 @@ from cellstorm_assets.object_store import store_path, store_told_plainly
 from cellstorm_assets.resources import ProjectResource
 from cellstorm_lib.calibrate.flat_field import FlatField
 from cellstorm_lib.camera import CameraCalibration, read_calibration, write_calibration
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.pairs.pair_set import PairSet, read_pairs, write_pairs
-from cellstorm_lib.pipeline.lineage_files import LINEAGE, Note, note_in, note_picture, page_with
+from cellstorm_lib.pipeline.lineage_files import Note, note_in, note_picture, page_with
 from cellstorm_lib.pipeline.result import FrcReports
 from cellstorm_lib.pipeline.store import read_records, write_records
 from cellstorm_lib.pixel_maps import read_map, write_map

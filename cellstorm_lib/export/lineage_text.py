@@ -7,7 +7,7 @@ from typing import Any
 from cellstorm_lib.tables import Localizations
 
 #: Under which name a table's provenance keeps it.
-LINEAGE_ENTRY = "lineage"
+LINEAGE = "lineage"
 #: Longer than any chain of commands; what a stranger's file claims beyond that is not passed on.
 _MOST_CHARACTERS = 1 << 19
 
@@ -17,7 +17,7 @@ def lineage_text(localizations: Localizations) -> str:
 
     So it is, too, where it says more than formats of text have room for.
     """
-    lineage = localizations.provenance.get(LINEAGE_ENTRY)
+    lineage = localizations.provenance.get(LINEAGE)
     if not isinstance(lineage, dict):
         return ""
     text = json.dumps(lineage, sort_keys=True)

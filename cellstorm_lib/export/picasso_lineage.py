@@ -12,7 +12,7 @@ from typing import Any
 
 from cellstorm_lib.export.delimited import printable
 from cellstorm_lib.export.hdf5 import read_hdf5
-from cellstorm_lib.export.lineage_text import LINEAGE_ENTRY
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.export.picasso_metadata import (
     Documents,
     embedded_documents,
@@ -65,4 +65,4 @@ def _of_older_version(documents: Documents, ours: Mapping[str, Any]) -> Any:
     """Return what stands in our own document only, unless another program came later."""
     provenance = ours.get("provenance")
     is_changed = any(_PROGRAM in document for document in documents[2:])
-    return None if is_changed or not isinstance(provenance, dict) else provenance.get(LINEAGE_ENTRY)
+    return None if is_changed or not isinstance(provenance, dict) else provenance.get(LINEAGE)

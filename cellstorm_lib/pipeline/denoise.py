@@ -17,12 +17,12 @@ from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.chunks import MapChunks, Piece, part_around
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.domain import domain_remarks
 from cellstorm_lib.pipeline.lineage import STEPS, model_input
-from cellstorm_lib.pipeline.lineage_files import LINEAGE
 from cellstorm_lib.pipeline.pieces import PIECE_PX, Pieces, kept_pieces
 from cellstorm_lib.pipeline.result import DenoiseReport
 from cellstorm_lib.progress import Progress

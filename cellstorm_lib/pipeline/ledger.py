@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.lineage import (
     Record,
@@ -12,7 +13,7 @@ from cellstorm_lib.pipeline.lineage import (
     record_of,
     settings_inputs,
 )
-from cellstorm_lib.pipeline.lineage_files import LINEAGE, Note
+from cellstorm_lib.pipeline.lineage_files import Note
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.recording import RecordingFacts
 from cellstorm_lib.tables import Localizations

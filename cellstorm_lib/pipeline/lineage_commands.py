@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.files import digest_of, digest_of_file
 from cellstorm_lib.pipeline.ledger import Ledger
 from cellstorm_lib.pipeline.lineage import STEPS
-from cellstorm_lib.pipeline.lineage_files import LINEAGE, Note, found_note
+from cellstorm_lib.pipeline.lineage_files import Note, found_note
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.settings import in_words
 from cellstorm_lib.tables import Localizations

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from cellstorm_lib.errors import CellstormError, TableError
-from cellstorm_lib.export.lineage_text import LINEAGE_ENTRY
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.export.picasso_lineage import picasso_lineage
 from cellstorm_lib.export.rapidstorm import rapidstorm_lineage
 from cellstorm_lib.export.smlm import smlm_provenance
@@ -34,7 +34,7 @@ def why_no_note(path: Path) -> str:
 
 def _in_archive(path: Path) -> Any:
     """Return what the manifest of an .smlm file says."""
-    return smlm_provenance(path).get(LINEAGE_ENTRY)
+    return smlm_provenance(path).get(LINEAGE)
 
 
 def _in_picasso(path: Path) -> Any:

@@ -18,15 +18,14 @@ import pyarrow.parquet as pq
 
 from cellstorm_lib import __version__
 from cellstorm_lib.errors import TableError
-from cellstorm_lib.export.lineage_text import LINEAGE_ENTRY
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.files import written_whole
 from cellstorm_lib.pipeline.lineage import film_input, model_input
 from cellstorm_lib.pipeline.lineage_exchanged import DAMAGES, EXCHANGED, why_no_note
 from cellstorm_lib.pipeline.store import LINEAGE_KEY
 from cellstorm_lib.video.tiff import read_image_details
 
-#: Under which name tables and pictures keep it.
-LINEAGE = LINEAGE_ENTRY
+#: Endings of files that may hold one.
 READ = (".parquet", *EXCHANGED, ".tif", ".tiff", ".html", ".png", ".json")
 _META = re.compile(rb'<meta name="cellstorm-lineage" content="([A-Za-z0-9+/=]*)">')
 _HEAD = "<head>"

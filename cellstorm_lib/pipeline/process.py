@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.localize.localize import LocalizeReport
 from cellstorm_lib.pipeline.choice import RecordingChoice, calibration_for, pixel_size_for
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.pipeline.judged import JudgedRecording, judge_recording
 from cellstorm_lib.pipeline.ledger import Ledger, ledger_of
 from cellstorm_lib.pipeline.lineage import STEPS
-from cellstorm_lib.pipeline.lineage_files import LINEAGE
 from cellstorm_lib.pipeline.not_denoised import (
     REASONS,
     judged_by_raw_alone,

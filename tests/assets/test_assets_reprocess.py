@@ -29,6 +29,7 @@ from cellstorm_assets.schedules import (
     stale_requests,
 )
 from cellstorm_assets.watching import Watch, WatchedFile
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.ledger import Ledger
@@ -39,7 +40,7 @@ from cellstorm_lib.pipeline.lineage import (
     model_input,
     settings_inputs,
 )
-from cellstorm_lib.pipeline.lineage_files import LINEAGE, page_with
+from cellstorm_lib.pipeline.lineage_files import page_with
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.store import write_records
 from cellstorm_lib.video.tiff import write_image

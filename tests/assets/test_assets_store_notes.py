@@ -24,6 +24,7 @@ from cellstorm_assets.project import Project, find_project, partition_key
 from cellstorm_assets.schedules import stale_requests
 from cellstorm_assets.store_notes import StoreNotes
 from cellstorm_lib.errors import ExportError
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.pipeline.choice import RecordingChoice
 from cellstorm_lib.pipeline.ledger import Ledger
@@ -34,7 +35,7 @@ from cellstorm_lib.pipeline.lineage import (
     model_input,
     settings_inputs,
 )
-from cellstorm_lib.pipeline.lineage_files import LINEAGE, note_picture, page_with
+from cellstorm_lib.pipeline.lineage_files import note_picture, page_with
 from cellstorm_lib.pipeline.settings import PipelineSettings
 from cellstorm_lib.pipeline.store import write_records
 from cellstorm_lib.report.picture import Picture, write_picture

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cellstorm_lib.errors import TableError
+from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.pipeline.ledger import Ledger
 from cellstorm_lib.pipeline.lineage_files import (
-    LINEAGE,
     Note,
     needed_note,
     note_in,
