@@ -38,8 +38,9 @@ from cellstorm_lib.pipeline.result import DenoiseReport, FrcReports, RecordingEn
 from cellstorm_lib.pipeline.steps import check_positions
 from cellstorm_lib.pipeline.verdict import BranchFindings
 from cellstorm_lib.recording import FrameSource
+from cellstorm_lib.report.answers import answer_of
 from cellstorm_lib.report.drawing import figure_png
-from cellstorm_lib.report.verdict import answer_of, strips_figure
+from cellstorm_lib.report.verdict import strips_figure
 from cellstorm_lib.tables import Localizations
 from cellstorm_lib.video.read import open_recording
 

@@ -7,8 +7,8 @@ from cellstorm_lib.pipeline.few_spots import why_few_spots
 from cellstorm_lib.pipeline.result import BranchResult, RecordingResult, Verdict
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.refine.drift import Drift
+from cellstorm_lib.report.answers import answer_of
 from cellstorm_lib.report.rows import words
-from cellstorm_lib.report.verdict import answer_of
 
 _TOLD_BY_THE_RESOLUTION = "frc_crossed"
 

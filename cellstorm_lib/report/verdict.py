@@ -7,17 +7,13 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cellstorm_lib.pipeline.result import Evidence, RecordingResult, Verdict
+from cellstorm_lib.pipeline.result import Evidence, RecordingResult
 from cellstorm_lib.pipeline.strips import SpotStrips
+from cellstorm_lib.report.answers import answer_of
 from cellstorm_lib.report.drawing import INK, ORANGE, styled
 from cellstorm_lib.report.scale_bar import length_text, scale_bar_nm
 from cellstorm_lib.report.sections import Drawing, drawing
 
-_ANSWERS = {
-    "denoised": "Use the denoised branch",
-    "raw": "Use the raw branch",
-    "cannot tell": "It cannot be told which branch is better",
-}
 _SIGNS = {"raw": "raw", "denoised": "denoised", "both alike": "=", "cannot tell": ""}
 #: Frames are drawn so that so large a share of their pixels is not cut at the white end.
 _WHITE = 99.7
@@ -57,11 +53,6 @@ def verdict_section(result: RecordingResult) -> VerdictSection | None:
         rows=tuple(_row(evidence) for evidence in verdict.evidence),
         strips=tuple(_drawn(strips, result.pixel_size_nm) for strips in result.strips),
     )
-
-
-def answer_of(verdict: Verdict) -> str:
-    """Return the verdict as a short sentence without its reason."""
-    return _ANSWERS[verdict.use]
 
 
 def _row(evidence: Evidence) -> EvidenceRow:

@@ -67,7 +67,7 @@ class FlatPages:
 def as_counts(values: npt.NDArray[Any], name: str) -> Luma:
     """Return stored numbers as uint8 or uint16 in native order; raise when they are no counts."""
     if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
-        return values.astype(values.dtype.newbyteorder("="))
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 65535 and (values == np.rint(values)).all()):
         raise RecordingError(

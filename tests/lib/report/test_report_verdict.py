@@ -7,9 +7,10 @@ import pytest
 
 from cellstorm_lib.pipeline.strips import SpotStrips
 from cellstorm_lib.pipeline.verdict import BranchFindings, judge
+from cellstorm_lib.report.answers import answer_of
 from cellstorm_lib.report.headline import headline_of
 from cellstorm_lib.report.page import recording_page
-from cellstorm_lib.report.verdict import answer_of, strips_figure, verdict_section
+from cellstorm_lib.report.verdict import strips_figure, verdict_section
 
 
 def strips(branch: str, count: int) -> SpotStrips:
