@@ -1,12 +1,14 @@
-"""Where the pieces of one recording are worked on: here, in processes, or on a Ray cluster."""
+"""Where the pieces of one recording are worked on, and how large they are."""
 
 import os
 
-from cellstorm_lib.chunks import LocalProcesses, MapChunks
+from cellstorm_lib.chunks import FAN_OUT_PX, LocalProcesses, MapChunks
 from cellstorm_lib.errors import SettingsError
 
 #: ``threads`` (the default), ``processes``, ``processes:4`` or ``ray``.
 CHUNKS_VARIABLE = "CELLSTORM_CHUNKS"
+#: Pixels of all frames of a piece, at least.
+PIECE_VARIABLE = "CELLSTORM_PIECE_PX"
 
 
 def map_chunks_in_use() -> MapChunks | None:
@@ -30,3 +32,19 @@ def map_chunks_in_use() -> MapChunks | None:
     raise SettingsError(
         f"{CHUNKS_VARIABLE} must be threads, processes, processes:NUMBER or ray, got {given!r}"
     )
+
+
+def piece_px_in_use() -> int:
+    """Return how many pixels all frames of a piece have at least.
+
+    Raises
+    ------
+    SettingsError
+        When the variable is no number above 0.
+    """
+    given = os.environ.get(PIECE_VARIABLE, "")
+    if not given:
+        return FAN_OUT_PX
+    if not (given.isascii() and given.isdecimal() and int(given) > 0):
+        raise SettingsError(f"{PIECE_VARIABLE} must be a whole number above 0, got {given!r}")
+    return int(given)

@@ -15,8 +15,9 @@ from cellstorm_lib.recording import FrameChunk, FrameSource
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
-#: Frames of a piece, at least: with fewer, reading its neighbours costs more than it saves.
-PIECE_FRAMES = 256
+#: Pixels of all frames of a piece, at least: some seconds of one core, for a worker that begins
+#: with a recording needs as long to be ready.
+FAN_OUT_PX = 1 << 27
 _MOST_TRIES = 3
 _LOOK_FRAMES = 16
 
@@ -88,8 +89,9 @@ class Piece:
     stop: int
 
 
-def pieces_of(source: FrameSource, frames: int = PIECE_FRAMES) -> list[Piece]:
-    """Cut a recording at frames where decoding can start, into pieces of `frames` or more."""
+def pieces_of(source: FrameSource, piece_px: int) -> list[Piece]:
+    """Cut a recording at frames where decoding can start, into pieces of `piece_px` or more."""
+    frames = piece_px / (source.facts.roi.width_px * source.facts.roi.height_px)
     begin, stop = source.frame_range.start, source.frame_range.stop
     cuts = [begin]
     for key in source.key_frames().tolist():

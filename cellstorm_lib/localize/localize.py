@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.chunks import MapChunks, Piece, chunks_around, pieces_of
+from cellstorm_lib.chunks import FAN_OUT_PX, MapChunks, Piece, chunks_around, pieces_of
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.localize.appraisal import Appraiser, shipped_appraiser
 from cellstorm_lib.localize.appraised import IMPROBABLE, choose, kept, with_appraisal
@@ -117,6 +117,7 @@ def localize(
     progress: Callable[[int, int], None] | None = None,
     threads: int | None = None,
     map_chunks: MapChunks | None = None,
+    piece_px: int = FAN_OUT_PX,
 ) -> tuple[Localizations, LocalizeReport]:
     """Find and fit the molecules in every frame of a recording.
 
@@ -140,7 +141,10 @@ def localize(
         Threads that work; by default as many as there are processors.
     map_chunks : MapChunks, optional
         Works on pieces of the recording in other processes, which read them themselves; None
-        for threads of this one. Never changes the result.
+        for threads of this one, which also work on a recording of one piece. Never changes the
+        result.
+    piece_px : int, optional
+        Pixels of all frames of a piece, at least.
 
     Returns
     -------
@@ -179,10 +183,11 @@ def localize(
         appraiser=appraiser,
         pixel_size_nm=pixel_size_nm,
     )
-    if map_chunks is None:
+    pieces = [] if map_chunks is None else pieces_of(source, piece_px)
+    if map_chunks is None or len(pieces) <= 1:
         found = _worked_off(source, work, thread_count)
     else:
-        found = _fanned_out(source, work, map_chunks)
+        found = _fanned_out(source, work, map_chunks, pieces)
     for part in found:
         parts.append(part)
         done += part.frames
@@ -256,10 +261,13 @@ def _worked_off(
 
 
 def _fanned_out(
-    source: FrameSource, work: Callable[..., _Part], map_chunks: MapChunks
+    source: FrameSource,
+    work: Callable[..., _Part],
+    map_chunks: MapChunks,
+    pieces: Sequence[Piece],
 ) -> Iterator[_Part]:
     """Return the same, of pieces that others read and work on."""
-    for parts in map_chunks(partial(_localize_piece, source=source, work=work), pieces_of(source)):
+    for parts in map_chunks(partial(_localize_piece, source=source, work=work), pieces):
         yield from parts
 
 

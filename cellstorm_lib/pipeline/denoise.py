@@ -15,7 +15,7 @@ import numpy.typing as npt
 from cellstorm_lib import __version__
 from cellstorm_lib.calibrate.few_frames import few_frames
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.chunks import MapChunks, Piece, part_around
+from cellstorm_lib.chunks import FAN_OUT_PX, MapChunks, Piece, part_around
 from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.export.lineage_text import LINEAGE
 from cellstorm_lib.files import digest_of
@@ -29,8 +29,6 @@ from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.video.tiff import write_stack
 
-#: Pixels of all frames of a piece that others denoise: some seconds of one core.
-FAN_OUT_PX = 1 << 24
 _SAMPLED_FRAMES, _SAMPLED_PIXELS = 32, 8_000_000
 
 
@@ -88,7 +86,8 @@ def denoise_recording(  # noqa: PLR0913 - film, network, stack, and how each is 
     progress : callable, optional
         Called with frames done and frames in all.
     piece_px : int, optional
-        Pixels of all frames of a piece; recordings of up to two are written at once.
+        Pixels of all frames of a piece, by default `FAN_OUT_PX` where others work on it and
+        `PIECE_PX` otherwise; recordings of up to two pieces are written at once.
     map_chunks : MapChunks, optional
         Who denoises the pieces, unless a graphics card does; each of them must reach the folder
         of `out`. By default threads of this process do.

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.chunks import MapChunks
+from cellstorm_lib.chunks import FAN_OUT_PX, MapChunks
 from cellstorm_lib.errors import RecordingError
 from cellstorm_lib.files import digest_of
 from cellstorm_lib.localize.film_columns import with_columns_of_film
@@ -26,6 +26,7 @@ def find_spots(
     *,
     progress: Progress | None = None,
     map_chunks: MapChunks | None = None,
+    piece_px: int = FAN_OUT_PX,
 ) -> tuple[Localizations, LocalizeReport]:
     """Localize a recording and note in the table where it comes from."""
     spots, report = localize(
@@ -35,6 +36,7 @@ def find_spots(
         settings=settings.localize,
         progress=progress,
         map_chunks=map_chunks,
+        piece_px=piece_px,
     )
     origin = {
         "source": source.facts.name,
@@ -56,6 +58,7 @@ def find_denoised_spots(
     *,
     progress: Progress | None = None,
     map_chunks: MapChunks | None = None,
+    piece_px: int = FAN_OUT_PX,
 ) -> tuple[Localizations, LocalizeReport]:
     """Localize a denoised stack; what the film knows of its spots is added to the table.
 
@@ -73,8 +76,8 @@ def find_denoised_spots(
         As for the raw branch.
     progress : callable, optional
         Called with frames done and frames in all.
-    map_chunks : MapChunks, optional
-        Where pieces of the stack are worked on, as for `localize`.
+    map_chunks, piece_px
+        Where pieces of the stack are worked on, and how large they are, as for `localize`.
 
     Raises
     ------
@@ -86,7 +89,13 @@ def find_denoised_spots(
     # a network does not keep the widths that tell z
     settings = replace(settings, localize=replace(settings.localize, z_calibration=None))
     spots, report = find_spots(
-        source, calibration, pixel_size_nm, settings, progress=progress, map_chunks=map_chunks
+        source,
+        calibration,
+        pixel_size_nm,
+        settings,
+        progress=progress,
+        map_chunks=map_chunks,
+        piece_px=piece_px,
     )
     _refuse_missing(source)
     field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)

@@ -9,12 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellstorm_lib.chunks import LocalProcesses, Piece, chunks_around, pieces_of
+from cellstorm_lib.chunks import FAN_OUT_PX, LocalProcesses, Piece, chunks_around, pieces_of
 from cellstorm_lib.errors import RecordingError, SettingsError
 from cellstorm_lib.localize.localize import localize
 from cellstorm_lib.pipeline.choice import calibration_for
+from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.video.read import open_recording
+
+
+def frame_px(source: FrameSource) -> int:
+    return source.facts.roi.width_px * source.facts.roi.height_px
 
 
 def in_this_process(work, items):
@@ -46,7 +51,7 @@ def always_dies(number: int) -> int:
 
 def test_pieces_cover_every_frame_once_and_begin_at_key_frames(film: SimulatedRecording) -> None:
     source = open_recording(film.movie)
-    pieces = pieces_of(source, 40)
+    pieces = pieces_of(source, 40 * frame_px(source))
     assert len(pieces) > 3
     frames = [frame for piece in pieces for frame in range(piece.begin, piece.stop)]
     assert frames == list(source.frame_range)
@@ -56,7 +61,7 @@ def test_pieces_cover_every_frame_once_and_begin_at_key_frames(film: SimulatedRe
 
 def test_a_piece_is_read_with_its_neighbours(film: SimulatedRecording) -> None:
     source = open_recording(film.movie)
-    piece = pieces_of(source, 40)[1]
+    piece = pieces_of(source, 40 * frame_px(source))[1]
     chunks = chunks_around(source, piece, 17, reach=2)
     every = np.concatenate([chunk.frames for chunk in source.chunks(64)])
     frames = np.concatenate([chunk.frame for chunk in chunks])
@@ -70,27 +75,22 @@ def test_a_piece_is_read_with_its_neighbours(film: SimulatedRecording) -> None:
 
 
 @pytest.mark.parametrize("kind", ["movie", "camera_stack"])
-def test_localizing_by_pieces_is_identical(
-    film: SimulatedRecording, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cellstorm_lib.localize.localize.pieces_of", partial(pieces_of, frames=40))
+def test_localizing_by_pieces_is_identical(film: SimulatedRecording, kind: str) -> None:
     path = film.movie if kind == "movie" else film.camera_stack
     source = open_recording(path)
     calibration, _ = calibration_for(source, None)
     alone, told = localize(source, calibration, pixel_size_nm=100.0, threads=1)
     by_pieces, told_by = localize(
-        source, calibration, pixel_size_nm=100.0, map_chunks=in_this_process
-    )
+        source, calibration, pixel_size_nm=100.0, map_chunks=in_this_process,
+        piece_px=40 * frame_px(source),
+    )  # fmt: skip
     assert len(alone) > 20
     pd.testing.assert_frame_equal(alone.data, by_pieces.data, check_exact=True)
     assert told.rejected == told_by.rejected
     assert told.candidates == told_by.candidates
 
 
-def test_a_damaged_film_by_pieces_is_identical(
-    film: SimulatedRecording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cellstorm_lib.localize.localize.pieces_of", partial(pieces_of, frames=40))
+def test_a_damaged_film_by_pieces_is_identical(film: SimulatedRecording, tmp_path: Path) -> None:
     content = bytearray(film.movie.read_bytes())
     source = open_recording(film.movie)
     middle = int(len(content) * 0.45)
@@ -101,8 +101,9 @@ def test_a_damaged_film_by_pieces_is_identical(
     calibration, _ = calibration_for(source, None)
     alone, told = localize(source, calibration, pixel_size_nm=100.0, threads=1)
     by_pieces, told_by = localize(
-        source, calibration, pixel_size_nm=100.0, map_chunks=in_this_process
-    )
+        source, calibration, pixel_size_nm=100.0, map_chunks=in_this_process,
+        piece_px=40 * frame_px(source),
+    )  # fmt: skip
     loss = source.loss()
     assert loss.tainted_count or loss.missing_count
     pd.testing.assert_frame_equal(alone.data, by_pieces.data, check_exact=True)
@@ -152,4 +153,15 @@ def test_no_process_is_refused() -> None:
 
 def test_a_piece_of_a_recording_of_one_key_frame(film: SimulatedRecording) -> None:
     source = open_recording(film.movie)
-    assert pieces_of(source, 10_000) == [Piece(begin=0, stop=len(source.frame_range))]
+    assert pieces_of(source, FAN_OUT_PX) == [Piece(begin=0, stop=len(source.frame_range))]
+
+
+def test_a_recording_of_one_piece_is_nobody_elses(film: SimulatedRecording) -> None:
+    source = open_recording(film.movie).part(0, 30)
+    calibration, _ = calibration_for(source, None)
+
+    def never(work, items):
+        raise AssertionError
+
+    spots, _ = localize(source, calibration, pixel_size_nm=100.0, map_chunks=never)
+    assert len(spots)

@@ -67,11 +67,14 @@ def free_ports(count: int) -> list[int]:
 class Cluster:
     """The parts of a lab with several machines, on this one.
 
-    `chunks` is where pieces of a recording are worked on.
+    `chunks` is where pieces of a recording are worked on, `piece_px` how large they are; small ones
+    by default, for small films. `runs_per_node` is how many recordings a node has at once.
     """
 
     folder: Path
     chunks: str = "ray"
+    piece_px: int = 96 * 64 * 64
+    runs_per_node: int = 2
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     token: str = field(default_factory=lambda: secrets.token_hex(32))
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -87,6 +90,7 @@ class Cluster:
             "DAGSTER_PG_URL": f"postgresql://lab:{_SECRET}@127.0.0.1:{self.pg_port}/postgres",
             "CELLSTORM_STORE": f"s3://{BUCKET}/lab",
             "CELLSTORM_CHUNKS": self.chunks,
+            "CELLSTORM_PIECE_PX": str(self.piece_px),
             "CELLSTORM_RAY_JOBS": f"http://127.0.0.1:{self.jobs_port}",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.s3_port}",
             "AWS_ACCESS_KEY_ID": _KEY,
@@ -172,7 +176,7 @@ class Cluster:
         )  # fmt: skip
 
     def start_nodes(self, home: Path) -> None:
-        """Start the head and a second node, each with one core and room for two runs."""
+        """Start the head and a second node, each with one core."""
         head = ["--head", f"--port={self.gcs_port}", "--include-dashboard=true",
                 f"--dashboard-port={self.jobs_port}", "--dashboard-host=127.0.0.1",
                 f"--temp-dir={self.folder / 'ray'}"]  # fmt: skip
@@ -185,7 +189,8 @@ class Cluster:
         self._start(
             name,
             [str(_BIN / "ray"), "start", *where, "--block", "--node-ip-address=127.0.0.1",
-             "--num-cpus=1", '--resources={"cellstorm_run": 2}', "--disable-usage-stats",
+             "--num-cpus=1", f'--resources={{"cellstorm_run": {self.runs_per_node}}}',
+             "--disable-usage-stats",
              "--object-store-memory=200000000", f"--dashboard-agent-listen-port={agent}",
              f"--metrics-export-port={metrics}", f"--runtime-env-agent-port={env_agent}"],
             extra={"CELLSTORM_HOME": str(home), "DAGSTER_HOME": str(home)},

@@ -16,6 +16,7 @@ from scale_lab import Cluster, Lab, lab_on, missing_part
 from scale_run import films, is_done
 
 import cellstorm_assets
+from cellstorm_lib.chunks import FAN_OUT_PX
 
 _INSTANCE = Path(cellstorm_assets.__file__).with_name("instance.yaml")
 _LOOKS_EACH_S = 5.0
@@ -48,7 +49,10 @@ def local_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
 
 def cluster_seconds(folder: Path, made: list[Path], *, chunks: str, limit_s: float) -> float:
     """Return the time on a cluster, without the start of its servers."""
-    cluster, home = Cluster(folder=folder / f"on-{chunks}", chunks=chunks), folder / f"lab-{chunks}"
+    cluster = Cluster(
+        folder=folder / f"on-{chunks}", chunks=chunks, piece_px=FAN_OUT_PX, runs_per_node=1
+    )
+    home = folder / f"lab-{chunks}"
     home.mkdir()
     try:
         cluster.start(home)
