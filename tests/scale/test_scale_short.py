@@ -8,12 +8,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy
 from scale_lab import Cluster, lab_on, missing_part
 from scale_run import films, local_results, trial
 
+from cellstorm_assets.connections import keep_connections
 from cellstorm_assets.object_store import require_store
 from cellstorm_assets.reach import require_database
 from cellstorm_lib.errors import ExportError, RecordingError, SettingsError
@@ -24,6 +27,8 @@ from cellstorm_lib.gan.gate import GateSettings
 from cellstorm_lib.pipeline.choice import calibration_for
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
 from cellstorm_lib.video.read import open_recording
+
+EVENTS = 20
 
 pytestmark = [
     pytest.mark.slow,
@@ -107,6 +112,53 @@ def test_a_store_and_a_database_say_what_is_wrong(
             require_store("s3://recordings/lab")
     finally:
         cluster.stop()
+
+
+@pytest.mark.timeout(300)
+def test_a_run_keeps_its_connections_and_replaces_lost_ones(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(folder=folder / "cluster")
+    try:
+        cluster.start_database()
+        for name, value in cluster.environment.items():
+            monkeypatch.setenv(name, value)
+        (folder / "dagster.yaml").write_text(
+            "storage: { postgres: { postgres_url: { env: DAGSTER_PG_URL } } }\n"
+        )
+        watch = sqlalchemy.create_engine(os.environ["DAGSTER_PG_URL"])
+
+        def sessions() -> int:
+            with watch.connect() as connection:
+                connection.execute(sqlalchemy.text("SELECT pg_stat_clear_snapshot()"))
+                return connection.execute(sqlalchemy.text(
+                    "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+                )).scalar_one()  # fmt: skip
+
+        with dg.DagsterInstance.from_config(str(folder)) as instance:
+            before = sessions()
+            _write_events(instance)
+            anew = sessions() - before
+            keep_connections(instance)
+            _write_events(instance)
+            kept = sessions() - before - anew
+            with watch.connect() as connection:
+                connection.execute(sqlalchemy.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+                ))  # fmt: skip
+            _write_events(instance)
+            assert instance.get_latest_materialization_event(dg.AssetKey("x")) is not None
+        assert anew > EVENTS
+        assert kept <= 3
+        watch.dispose()
+    finally:
+        cluster.stop()
+
+
+def _write_events(instance: dg.DagsterInstance) -> None:
+    for _ in range(EVENTS):
+        instance.report_runless_asset_event(dg.AssetMaterialization("x"))
 
 
 @pytest.mark.timeout(900)
