@@ -68,12 +68,14 @@ class Cluster:
     """The parts of a lab with several machines, on this one.
 
     `chunks` is where pieces of a recording are worked on, `piece_px` how large they are; small ones
-    by default, for small films. `runs_per_node` is how many recordings a node has at once.
+    by default, for small films. Of the two cores each node has one, or a single node both;
+    `runs_per_node` is how many recordings a node has at once.
     """
 
     folder: Path
     chunks: str = "ray"
     piece_px: int = 96 * 64 * 64
+    nodes: int = 2
     runs_per_node: int = 2
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     token: str = field(default_factory=lambda: secrets.token_hex(32))
@@ -176,20 +178,22 @@ class Cluster:
         )  # fmt: skip
 
     def start_nodes(self, home: Path) -> None:
-        """Start the head and a second node, each with one core."""
+        """Start the head and, if there shall be one, a second node."""
         head = ["--head", f"--port={self.gcs_port}", "--include-dashboard=true",
                 f"--dashboard-port={self.jobs_port}", "--dashboard-host=127.0.0.1",
                 f"--temp-dir={self.folder / 'ray'}"]  # fmt: skip
         self.start_node("head", head, home)
         _wait_for_port(self.jobs_port)
-        self.start_node("second", [f"--address=127.0.0.1:{self.gcs_port}"], home)
+        if self.nodes > 1:
+            self.start_node("second", [f"--address=127.0.0.1:{self.gcs_port}"], home)
 
     def start_node(self, name: str, where: list[str], home: Path) -> None:
         agent, metrics, env_agent = free_ports(3)
         self._start(
             name,
             [str(_BIN / "ray"), "start", *where, "--block", "--node-ip-address=127.0.0.1",
-             "--num-cpus=1", f'--resources={{"cellstorm_run": {self.runs_per_node}}}',
+             f"--num-cpus={2 // self.nodes}",
+             f'--resources={{"cellstorm_run": {self.runs_per_node}}}',
              "--disable-usage-stats",
              "--object-store-memory=200000000", f"--dashboard-agent-listen-port={agent}",
              f"--metrics-export-port={metrics}", f"--runtime-env-agent-port={env_agent}"],
@@ -274,13 +278,15 @@ def _wait_for_port(port: int, *, seconds: float = 300.0) -> None:
         time.sleep(0.3)
 
 
-def instance_text() -> str:
-    """Return the instance file as it is deployed, in a hurry."""
-    text = (ROOT / "deploy" / "ray" / "dagster.yaml").read_text(encoding="utf-8")
-    return text.replace("poll_interval_seconds: 10", "poll_interval_seconds: 2")
+def lab_on(cluster: Cluster, home: Path, *, looks_each_s: int = 2) -> Lab:
+    """Return a lab whose platform is configured for the cluster; the environment is changed.
 
-
-def lab_on(cluster: Cluster, home: Path) -> Lab:
-    """Return a lab whose platform is configured for the cluster; the environment is changed."""
+    The instance is that which is deployed, but looks after its runs in a hurry.
+    """
     os.environ.update(cluster.environment)
-    return Lab.at(home, instance=instance_text())
+    text = (ROOT / "deploy" / "ray" / "dagster.yaml").read_text(encoding="utf-8")
+    as_deployed = "poll_interval_seconds: 10"
+    assert as_deployed in text
+    return Lab.at(
+        home, instance=text.replace(as_deployed, f"poll_interval_seconds: {looks_each_s}")
+    )

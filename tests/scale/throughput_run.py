@@ -1,7 +1,8 @@
 """Recordings an hour on Ray beside the local default: `python tests/scale/throughput_run.py`.
 
-The same films through the daemon of a workstation, and through a cluster of two Ray nodes with
-PostgreSQL and a store on the same machine; from the first run that is asked for to the last end.
+The same films through the daemon of a workstation, and through a Ray node with PostgreSQL and a
+store on the same machine, as they are deployed, two recordings at a time; from the first run that
+is asked for to the last end.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from cellstorm_lib.chunks import FAN_OUT_PX
 
 _INSTANCE = Path(cellstorm_assets.__file__).with_name("instance.yaml")
 _LOOKS_EACH_S = 5.0
+_AS_DEPLOYED_S = 10
 
 
 def seconds_of(lab: Lab, made: list[Path], *, limit_s: float) -> float:
@@ -49,14 +51,13 @@ def local_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
 
 def cluster_seconds(folder: Path, made: list[Path], *, chunks: str, limit_s: float) -> float:
     """Return the time on a cluster, without the start of its servers."""
-    cluster = Cluster(
-        folder=folder / f"on-{chunks}", chunks=chunks, piece_px=FAN_OUT_PX, runs_per_node=1
-    )
+    cluster = Cluster(folder=folder / f"on-{chunks}", chunks=chunks, piece_px=FAN_OUT_PX, nodes=1)
     home = folder / f"lab-{chunks}"
     home.mkdir()
     try:
         cluster.start(home)
-        return seconds_of(lab_on(cluster, home), made, limit_s=limit_s)
+        lab = lab_on(cluster, home, looks_each_s=_AS_DEPLOYED_S)
+        return seconds_of(lab, made, limit_s=limit_s)
     finally:
         cluster.stop()
 
@@ -64,7 +65,7 @@ def cluster_seconds(folder: Path, made: list[Path], *, chunks: str, limit_s: flo
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=int, default=4)
-    parser.add_argument("--frames", type=int, default=1000)
+    parser.add_argument("--frames", type=int, default=6000)
     parser.add_argument("--side-px", type=int, default=256)
     parser.add_argument(
         "--chunks", nargs="+", choices=("threads", "ray"), default=["threads", "ray"]
