@@ -69,7 +69,8 @@ class Cluster:
 
     `chunks` is where pieces of a recording are worked on, `piece_px` how large they are; small ones
     by default, for small films. Of the two cores each node has one, or a single node both;
-    `runs_per_node` is how many recordings a node has at once.
+    `runs_per_node` is how many recordings a node has at once. Without `has_servers` there is only
+    Ray; runs and results are kept in files, as on one machine.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Cluster:
     piece_px: int = 96 * 64 * 64
     nodes: int = 2
     runs_per_node: int = 2
+    has_servers: bool = True
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
     token: str = field(default_factory=lambda: secrets.token_hex(32))
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -89,15 +91,10 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """What the platform is told of them."""
         return {
-            "DAGSTER_PG_URL": f"postgresql://lab:{_SECRET}@127.0.0.1:{self.pg_port}/postgres",
-            "CELLSTORM_STORE": f"s3://{BUCKET}/lab",
+            **(self._servers if self.has_servers else {}),
             "CELLSTORM_CHUNKS": self.chunks,
             "CELLSTORM_PIECE_PX": str(self.piece_px),
             "CELLSTORM_RAY_JOBS": f"http://127.0.0.1:{self.jobs_port}",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.s3_port}",
-            "AWS_ACCESS_KEY_ID": _KEY,
-            "AWS_SECRET_ACCESS_KEY": _SECRET,
-            "AWS_DEFAULT_REGION": "us-east-1",
             MARK: self.mark,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
@@ -107,10 +104,23 @@ class Cluster:
             "OMP_NUM_THREADS": "1",
         }
 
+    @property
+    def _servers(self) -> dict[str, str]:
+        """What it is told of database and store."""
+        return {
+            "DAGSTER_PG_URL": f"postgresql://lab:{_SECRET}@127.0.0.1:{self.pg_port}/postgres",
+            "CELLSTORM_STORE": f"s3://{BUCKET}/lab",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.s3_port}",
+            "AWS_ACCESS_KEY_ID": _KEY,
+            "AWS_SECRET_ACCESS_KEY": _SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
     def start(self, home: Path) -> None:
         """Start all parts and wait until they answer."""
-        self.start_database()
-        self.start_store()
+        if self.has_servers:
+            self.start_database()
+            self.start_store()
         self.start_nodes(home)
 
     def start_database(self) -> None:
@@ -286,7 +296,11 @@ def lab_on(cluster: Cluster, home: Path, *, looks_each_s: int = 2) -> Lab:
     os.environ.update(cluster.environment)
     text = (ROOT / "deploy" / "ray" / "dagster.yaml").read_text(encoding="utf-8")
     as_deployed = "poll_interval_seconds: 10"
+    in_database = "storage: { postgres: { postgres_url: { env: DAGSTER_PG_URL } } }\n"
     assert as_deployed in text
+    assert in_database in text
+    if not cluster.has_servers:
+        text = text.replace(in_database, "")
     return Lab.at(
         home, instance=text.replace(as_deployed, f"poll_interval_seconds: {looks_each_s}")
     )

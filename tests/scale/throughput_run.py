@@ -1,8 +1,8 @@
 """Recordings an hour on Ray beside the local default: `python tests/scale/throughput_run.py`.
 
-The same films through the daemon of a workstation, and through a Ray node with PostgreSQL and a
-store on the same machine, as they are deployed, two recordings at a time; from the first run that
-is asked for to the last end.
+The same films through the daemon of a workstation, through a Ray node on the same machine, and
+through one with PostgreSQL and a store beside it, as they are deployed, two recordings at a time;
+from the first run that is asked for to the last end.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import dagster as dg
@@ -49,10 +50,16 @@ def local_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
     return seconds_of(lab, made, limit_s=limit_s)
 
 
-def cluster_seconds(folder: Path, made: list[Path], *, chunks: str, limit_s: float) -> float:
+def cluster_seconds(
+    folder: Path, made: list[Path], *, chunks: str, has_servers: bool, limit_s: float
+) -> float:
     """Return the time on a cluster, without the start of its servers."""
-    cluster = Cluster(folder=folder / f"on-{chunks}", chunks=chunks, piece_px=FAN_OUT_PX, nodes=1)
-    home = folder / f"lab-{chunks}"
+    name = f"{chunks}-{int(has_servers)}"
+    cluster = Cluster(
+        folder=folder / f"on-{name}", chunks=chunks, piece_px=FAN_OUT_PX, nodes=1,
+        has_servers=has_servers,
+    )  # fmt: skip
+    home = folder / f"lab-{name}"
     home.mkdir()
     try:
         cluster.start(home)
@@ -67,9 +74,11 @@ def main() -> int:
     parser.add_argument("--recordings", type=int, default=4)
     parser.add_argument("--frames", type=int, default=6000)
     parser.add_argument("--side-px", type=int, default=256)
+    parser.add_argument("--chunks", nargs="+", choices=("threads", "ray"), default=["threads"])
     parser.add_argument(
-        "--chunks", nargs="+", choices=("threads", "ray"), default=["threads", "ray"]
-    )
+        "--servers", nargs="+", choices=("without", "with"), default=["without", "with"],
+        help="Ray without, and with PostgreSQL and a store",
+    )  # fmt: skip
     parser.add_argument("--limit", type=float, default=1500.0, help="seconds for each of the two")
     given = parser.parse_args()
     if missing := missing_part():
@@ -81,12 +90,14 @@ def main() -> int:
         made = films(folder / "films", given.recordings, frames=given.frames, side_px=given.side_px)
         local_s = local_seconds(folder, made, limit_s=given.limit)
         print(f"local: {local_s:.1f} s for {len(made)} recordings", flush=True)
-        for chunks in given.chunks:
+        for servers, chunks in product(given.servers, given.chunks):
             os.environ.clear()
             os.environ.update(before)
-            spent_s = cluster_seconds(folder, made, chunks=chunks, limit_s=given.limit)
-            print(f"Ray, pieces on {chunks}: {spent_s:.1f} s, {spent_s / local_s:.3f} of local",
-                  flush=True)  # fmt: skip
+            spent_s = cluster_seconds(
+                folder, made, chunks=chunks, has_servers=servers == "with", limit_s=given.limit
+            )
+            print(f"Ray {servers} servers, pieces on {chunks}: {spent_s:.1f} s, "
+                  f"{spent_s / local_s:.3f} of local", flush=True)  # fmt: skip
     return 0
 
 
