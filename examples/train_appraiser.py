@@ -1,10 +1,12 @@
-"""Train what the spots of videos are appraised by, again.
+"""Train what the spots of videos, or of denoised frames, are appraised by, again.
 
-    python examples/train_appraiser.py            (replaces what is shipped)
-    python examples/train_appraiser.py --check    (compares with it)
+    python examples/train_appraiser.py               (replaces what is shipped for videos)
+    python examples/train_appraiser.py --denoised    (that for denoised frames)
+    python examples/train_appraiser.py --check       (compares with it)
 
-Random scenes, cameras and codecs, filmed by the simulator; one thread, which decides the last
-bits. One film of five is kept for the figures that are printed.
+Random scenes, cameras and codecs, filmed by the simulator, and denoised by the champion that is
+shipped: when it is replaced, this has to be done again. One thread, which decides the last bits.
+One film of five is kept for the figures that are printed.
 """
 
 import argparse
@@ -17,8 +19,12 @@ import torch
 
 from cellstorm_assets.command_options import STEPS, announced
 from cellstorm_lib.files import digest_of_file
+from cellstorm_lib.gan import SHIPPED as CHAMPION
 from cellstorm_lib.gan.appraiser_training import AppraiserSettings, Lesson, train_appraiser
+from cellstorm_lib.gan.checkpoint import read_checkpoint
+from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.localize.appraisal import SHIPPED, Appraiser, write_appraiser
+from cellstorm_lib.localize.traits import Kind
 from cellstorm_lib.pipeline.spot_lessons import LessonSettings, spot_lessons
 
 EVERY = 5
@@ -52,30 +58,36 @@ def tell_figures(appraiser: Appraiser, lessons: list[Lesson]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--scenes", type=int, default=LessonSettings().scenes)
+    parser.add_argument("--denoised", action="store_true", help="for denoised frames")
     parser.add_argument("--check", action="store_true", help="compare with what is shipped")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     settings = LessonSettings(scenes=arguments.scenes)
+    kind: Kind = "denoised" if arguments.denoised else "film"
+    denoiser = Denoiser(read_checkpoint(CHAMPION), workers=1) if arguments.denoised else None
+    origin = {"lessons": asdict(settings)}
+    if denoiser is not None:
+        origin["denoiser"] = denoiser.checkpoint.digest
     lessons = []
     filmed = announced()("films", "films")
-    for lesson in spot_lessons(settings):
+    for lesson in spot_lessons(settings, denoiser):
         lessons.append(lesson)
         filmed(len(lessons), settings.scenes)
     kept = [lesson for number, lesson in enumerate(lessons) if number % EVERY]
     trained = announced()("training", "steps")
     appraiser = train_appraiser(
         kept,
-        origin={"lessons": asdict(settings)},
+        origin=origin,
         report=lambda step, _: trained(step, AppraiserSettings().steps),
     )
     STEPS.finish()
     tell_figures(appraiser, lessons[::EVERY])
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "again.safetensors" if arguments.check else SHIPPED
-        write_appraiser(appraiser, out)
+        out = Path(folder) / "again.safetensors" if arguments.check else SHIPPED[kind]
+        write_appraiser(appraiser, out, kind)
         print(f"{out.name} {digest_of_file(out)}")
         if arguments.check:
-            print(f"shipped {digest_of_file(SHIPPED)}")
+            print(f"shipped {digest_of_file(SHIPPED[kind])}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.gan.engine import Frames
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.threads import in_order
+from cellstorm_lib.video.array import ArraySource
 
 _CHUNK_PX = 1 << 21
 #: Read ahead, so that no thread ever waits for the file.
@@ -144,6 +145,25 @@ def denoised_chunks(
             progress(done, total)
     if not done:
         raise RecordingError(f"{source.facts.name} holds no frame that can be decoded")
+
+
+def denoised_in_memory(
+    source: FrameSource, calibration: CameraCalibration, denoiser: Denoiser
+) -> ArraySource:
+    """Return a short recording denoised, as the stack that would be written.
+
+    Parameters
+    ----------
+    source, calibration, denoiser
+        As of `denoised_chunks`.
+    """
+    scale = DenoisedScale.of(calibration)
+    parts = denoised_chunks(source, calibration, denoiser)
+    return ArraySource(
+        np.concatenate([scale.values(part.light_e) for part in parts]),
+        name=f"{source.facts.name} denoised",
+        denoised_photons_per_adu=scale.step_e,
+    )
 
 
 class _Run(NamedTuple):

@@ -1,9 +1,10 @@
 """How probably each spot is a molecule, how far it may be off, and how much of its light is left.
 
 A video codec leaves spots where there are none, moves those there are, and takes some of their
-light; the pixels of one frame alone do not tell. A small network that was trained on simulated
-films, of which the truth is known, says so from the traits of each spot. What it says is added to
-the fit; nothing of the fit is lost.
+light; the pixels of one frame alone do not tell. Nor do those of a denoised frame tell how much
+its network believed in a spot. A small network that was trained on simulated films, of which the
+truth is known, says so from the traits of each spot: one for videos, one for denoised frames. What
+it says is added to the fit; nothing of the fit is lost.
 
 Its layers are ``tanh(x @ weight + bias)``, the last one without tanh. The three numbers that come
 out are the log odds of being a molecule, the logarithm of (error / Cramer-Rao bound), and that of
@@ -25,12 +26,16 @@ from safetensors.numpy import save_file
 
 from cellstorm_lib.errors import CheckpointError, refusing
 from cellstorm_lib.files import written_whole
-from cellstorm_lib.localize.traits import TRAITS
+from cellstorm_lib.localize.denoised_traits import DENOISED_TRAITS
+from cellstorm_lib.localize.traits import TRAITS, Kind
 
 #: Traits are not believed beyond this many standard deviations of those it was trained with.
 _MOST = 5.0
-#: The network that comes with the program.
-SHIPPED = Path(__file__).parent / "appraisers" / "film.safetensors"
+#: What the spots of each kind of frames are judged by.
+_TRAITS: Mapping[Kind, tuple[str, ...]] = {"film": TRAITS, "denoised": DENOISED_TRAITS}
+_HOME = Path(__file__).parent / "appraisers"
+#: The networks that come with the program.
+SHIPPED: Mapping[Kind, Path] = {kind: _HOME / f"{kind}.safetensors" for kind in _TRAITS}
 #: No factor is believed beyond these.
 _ERROR_FACTORS, _PHOTON_FACTORS = (0.8, 8.0), (0.67, 1.5)
 _LAYERS = 3
@@ -63,7 +68,7 @@ class Appraiser:
 
     Attributes
     ----------
-    mean, spread : (28,) float32
+    mean, spread : (K,) float32
         Mean and standard deviation of the traits it was trained with.
     layers : tuple of ((in, out) float32, (out,) float32)
         Weights and biases.
@@ -77,7 +82,7 @@ class Appraiser:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def appraise(self, traits: npt.NDArray[np.float32]) -> Appraisal:
-        """Return what is thought of spots with these traits, (M, 28)."""
+        """Return what is thought of spots with these traits, (M, K)."""
         values = np.clip((traits - self.mean) / self.spread, -_MOST, _MOST).astype(np.float32)
         for weight, bias in self.layers[:-1]:
             values = np.tanh(_layer(values, weight, bias))
@@ -104,13 +109,20 @@ def _layer(values: Any, weight: Any, bias: Any) -> Any:
 
 
 @cache
-def shipped_appraiser() -> Appraiser:
-    """Return the network that comes with the program."""
-    return read_appraiser(SHIPPED)
+def shipped_appraiser(kind: Kind = "film") -> Appraiser:
+    """Return the network that comes with the program for these frames."""
+    return read_appraiser(SHIPPED[kind], kind)
 
 
-def read_appraiser(path: Path) -> Appraiser:
+def read_appraiser(path: Path, kind: Kind = "film") -> Appraiser:
     """Read a network; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        Whose spots it shall appraise.
 
     Raises
     ------
@@ -133,7 +145,7 @@ def read_appraiser(path: Path) -> Appraiser:
             origin=origin,
         )
         traits = tuple(origin.get("traits", ()))
-    if traits != TRAITS:
+    if traits != _TRAITS[kind]:
         raise CheckpointError(
             f"{path} was trained with other traits of spots than this program measures; "
             f"{_MAKE_AGAIN}"
@@ -141,12 +153,12 @@ def read_appraiser(path: Path) -> Appraiser:
     return appraiser
 
 
-def write_appraiser(appraiser: Appraiser, path: Path) -> None:
-    """Write a network; the same one always gives the same bytes."""
+def write_appraiser(appraiser: Appraiser, path: Path, kind: Kind = "film") -> None:
+    """Write a network that appraises spots of these frames; the same one gives the same bytes."""
     values = {"mean": appraiser.mean, "spread": appraiser.spread}
     for layer, (weight, bias) in enumerate(appraiser.layers):
         values[f"weight_{layer}"], values[f"bias_{layer}"] = weight, bias
-    header = json.dumps({**appraiser.origin, "traits": TRAITS}, sort_keys=True)
+    header = json.dumps({**appraiser.origin, "traits": _TRAITS[kind]}, sort_keys=True)
     plain = {name: np.ascontiguousarray(value, np.float32) for name, value in values.items()}
     with written_whole(path) as temporary:
         save_file(plain, str(temporary), metadata={_KEY: header})

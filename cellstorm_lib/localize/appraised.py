@@ -13,7 +13,7 @@ from cellstorm_lib.localize.course import courses
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.fit import Fits
 from cellstorm_lib.localize.search import Candidates
-from cellstorm_lib.localize.traits import FilmLevel, traits_of
+from cellstorm_lib.localize.traits import Kind, Level
 
 #: Why a spot that was fitted is not in the table.
 IMPROBABLE = "improbable"
@@ -28,12 +28,15 @@ class Choice:
 
     Attributes
     ----------
+    is_kept : (M,) bool
+        Those.
     least_probability : float
-        Those at least so probable.
+        The line: those at least so probable are.
     expected_false : float
         False ones expected among them.
     """
 
+    is_kept: npt.NDArray[np.bool_]
     least_probability: float
     expected_false: float
 
@@ -43,7 +46,7 @@ def with_appraisal(
     candidates: Candidates,
     fits: Fits,
     around: Surroundings,
-    level: FilmLevel,
+    level: Level,
     appraiser: Appraiser,
 ) -> Columns:
     """Return the columns of spots with their probability, true uncertainty and full light.
@@ -56,13 +59,13 @@ def with_appraisal(
         Where they come from.
     around : Surroundings
         Their frames.
-    level : FilmLevel
+    level : Level
         Their recording.
     appraiser : Appraiser
-        Knows what codecs do.
+        Knows what codecs, or the denoiser, do.
     """
     measured = courses(around, candidates.index[fits.rows], fits.x_px, fits.y_px)
-    found = appraiser.appraise(traits_of(fits, measured, level))
+    found = appraiser.appraise(level.traits_of(fits, measured))
     return {
         **columns,
         **{name: columns[name] * found.error_factor for name in _UNCERTAINTIES},
@@ -77,28 +80,44 @@ def kept(columns: Columns, which: npt.NDArray[np.bool_]) -> Columns:
     return {name: values[which] for name, values in columns.items()}
 
 
-def choose(probability: npt.NDArray[np.floating[Any]], settings: DetectSettings) -> Choice:
+def choose(
+    probability: npt.NDArray[np.floating[Any]], settings: DetectSettings, kind: Kind = "film"
+) -> Choice:
     """Draw the line between spots that are kept and those that are not.
 
     Parameters
     ----------
     probability : (M,) float
-        That each is a molecule.
+        That each is a molecule; without those that their level did not let pass.
     settings : DetectSettings
         ``least_probability`` is the least that is kept; the line is raised until the expected
         share of false spots is at most ``false_share``.
+    kind : str
+        What the frames are. Of denoised ones all are kept that passed: most spots in doubt there
+        are fragments of a blink, of which only the brightness is uncertain.
     """
-    least = settings.least_probability
     values = probability.astype(np.float64)
+    if kind == "denoised":
+        everyone = np.ones(len(values), np.bool_)
+        false = float(np.sum(1.0 - values))
+        return Choice(
+            is_kept=everyone, least_probability=settings.least_probability, expected_false=false
+        )
+    line, expected_false = _line(values, settings)
+    return Choice(is_kept=values >= line, least_probability=line, expected_false=expected_false)
+
+
+def _line(values: npt.NDArray[np.float64], settings: DetectSettings) -> tuple[float, float]:
+    """Return how probable spots have to be, and how many false ones are expected among them."""
+    least = settings.least_probability
     lines, counts = np.unique(values[values >= least], return_counts=True)
     if not len(lines):
-        return Choice(least_probability=least, expected_false=0.0)
+        return least, 0.0
     # of those at least as probable as each line: how many, and how many of them false
     kept_count = np.cumsum(counts[::-1])[::-1]
     false = np.cumsum(((1.0 - lines) * counts)[::-1])[::-1]
     is_allowed = false / kept_count <= settings.false_share
     if not is_allowed.any():
-        return Choice(least_probability=float(np.nextafter(lines[-1], 2)), expected_false=0.0)
+        return float(np.nextafter(lines[-1], 2)), 0.0
     first = int(np.argmax(is_allowed))
-    line = least if first == 0 else float(lines[first])
-    return Choice(least_probability=line, expected_false=float(false[first]))
+    return (least if first == 0 else float(lines[first])), float(false[first])

@@ -1,11 +1,14 @@
 """How denoised frames are searched and fitted: there is no noise in them to measure.
 
 What a network leaves is the light it believes in: of a molecule it doubts, a part. So a spot much
-fainter than molecules usually are in this recording is one that probably is not there, and the
-threshold is a share of their brightness, between limits; neither the noise floor nor what stands
-still says anything. The errors of the spots do not grow with their light as photon noise does;
-the fit therefore weighs the pixels nearly alike. And as there is no background to be learnt from
-the pixels around a spot, they are left to its neighbours.
+fainter than molecules usually are in this recording is one that probably is not there. A threshold
+that knew nothing else would be a share of their brightness, between limits; neither the noise floor
+nor what stands still says anything. With it, and with what is in the frames before and after, the
+spots of a loose search are judged one by one.
+
+The errors of the spots do not grow with their light as photon noise does; the fit therefore weighs
+the pixels nearly alike. And as there is no background to be learnt from the pixels around a spot,
+they are left to its neighbours.
 """
 
 from dataclasses import replace
@@ -15,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
+from cellstorm_lib.localize.denoised_traits import DenoisedLevel
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.detector import Detector
 from cellstorm_lib.localize.extrema import find_extrema
@@ -28,6 +32,8 @@ from cellstorm_lib.localize.search import Candidates
 SURE_THRESHOLD, MOST_THRESHOLD = 3.6, 4.25
 #: The lower limit where molecules are many and a few false ones do not matter: 70 photoelectrons.
 LEAST_THRESHOLD = 2.5
+#: Threshold of a search whose finds are judged one by one: 36 photoelectrons.
+LOOSE_THRESHOLD = 1.3
 _MANY_PER_FRAME = 1.0
 _SHARE = 0.45
 #: Photoelectrons RMS that each pixel of a denoised frame is taken to be off: with it, the stated
@@ -38,7 +44,7 @@ _BOX_PX, _MAX_SIGMA_PX = 5, 2.5
 _MARGIN_PX = 4
 
 
-def detect_denoised(settings: DetectSettings, sample_e: npt.NDArray[np.float32]) -> DetectSettings:
+def detect_denoised(settings: DetectSettings, level: DenoisedLevel) -> DetectSettings:
     """Return the settings of the search with the threshold that suits denoised frames.
 
     A threshold that was asked for, as a number or as an expression, is kept.
@@ -47,35 +53,50 @@ def detect_denoised(settings: DetectSettings, sample_e: npt.NDArray[np.float32])
     ----------
     settings : DetectSettings
         What is wanted.
-    sample_e : (N, Y, X) float32
-        Some denoised frames, photoelectrons.
+    level : DenoisedLevel
+        Their recording.
     """
     if not settings.is_automatic:
         return settings
-    return replace(settings, threshold_photons=denoised_threshold(sample_e))
+    return replace(settings, threshold_photons=level.threshold_photons)
 
 
-def denoised_threshold(sample_e: npt.NDArray[np.float32]) -> float:
-    """Return the threshold of denoised frames (N, Y, X), photoelectrons of the band-passed image.
+def denoised_level(sample_e: npt.NDArray[np.float32], photons_per_adu: float) -> DenoisedLevel:
+    """Return what the spots of denoised frames are compared with.
 
-    0.45 of the median of the spots that are sure (above 100 photoelectrons), but at most that of
-    120 photoelectrons, and at least that of 70 where there are many sure ones (one in 256 x 256
-    pixels of a frame), that of 100 where there are few.
+    The threshold is 0.45 of the median of the spots that are sure (above 100 photoelectrons), but
+    at most that of 120 photoelectrons, and at least that of 70 where there are many sure ones (one
+    in 256 x 256 pixels of a frame), that of 100 where there are few.
+
+    Parameters
+    ----------
+    sample_e : (N, Y, X) float32
+        Some denoised frames, photoelectrons.
+    photons_per_adu : float
+        Photoelectrons per value of the stack.
     """
-    if not sample_e.size:
-        return SURE_THRESHOLD
-    height = np.concatenate(
-        [
-            find_extrema(wavelet_band(frame[None]), follows=np.zeros(1, np.bool_)).height
-            for frame in sample_e
-        ]
+    height = [
+        find_extrema(wavelet_band(frame[None]), follows=np.zeros(1, np.bool_)).height
+        for frame in sample_e
+    ]
+    sure = np.concatenate(
+        [np.empty(0, np.float32), *(one[one >= SURE_THRESHOLD] for one in height)]
     )
-    sure = height[height >= SURE_THRESHOLD]
-    if len(sure) * REFERENCE_AREA_PX <= _MANY_PER_FRAME * sample_e.size:
-        least, usual = SURE_THRESHOLD, 0.0
-    else:
-        least, usual = LEAST_THRESHOLD, float(np.median(sure))
-    return float(np.clip(_SHARE * usual, least, MOST_THRESHOLD))
+    usual = float(np.median(sure)) if len(sure) else SURE_THRESHOLD
+    is_rare = len(sure) * REFERENCE_AREA_PX <= _MANY_PER_FRAME * sample_e.size
+    threshold = (
+        SURE_THRESHOLD
+        if is_rare
+        else float(np.clip(_SHARE * usual, LEAST_THRESHOLD, MOST_THRESHOLD))
+    )
+    return DenoisedLevel(
+        photons_per_adu=photons_per_adu, threshold_photons=threshold, usual_photons=usual
+    )
+
+
+def loosened(detector: Detector, level: DenoisedLevel) -> Detector:
+    """Return a search of denoised frames that finds what is to be judged one by one."""
+    return replace(detector, threshold_photons=LOOSE_THRESHOLD, level=level)
 
 
 def fit_denoised(settings: FitSettings) -> FitSettings:

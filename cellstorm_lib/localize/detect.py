@@ -8,7 +8,7 @@ from cellstorm_lib.localize.filters import wavelet_band
 
 __all__ = ["FORGOTTEN_BELOW", "DetectSettings", "wavelet_band"]
 
-#: Spots of videos less probable than this are forgotten at once: no choice would keep them.
+#: Appraised spots less probable than this are forgotten at once: no choice would keep them.
 FORGOTTEN_BELOW = 0.05
 
 
@@ -27,11 +27,11 @@ class DetectSettings:
         A number that replaces `threshold`, in photoelectrons of the band-passed image.
     false_per_frame : float
         False detections allowed by ``automatic``, per 256 x 256 pixels of a frame. Spots of
-        videos are judged one by one instead, by the two that follow.
+        videos and of denoised frames are judged one by one instead, by the two that follow.
     least_probability : float
         Spots less probably molecules are left out. The Jaccard index J is highest at J / (1 + J).
     false_share : float
-        Expected share of false spots among those that are kept, at most.
+        Expected share of false spots among those of a video that are kept, at most.
     border_px : int
         Width of the frame's edge in which nothing is searched; at least half a fit box
         is always left out.
@@ -52,7 +52,10 @@ class DetectSettings:
         default=0.1, metadata={"about": "false detections allowed per 256 x 256 pixels"}
     )
     least_probability: float = field(
-        default=0.4, metadata={"about": "spots of videos less probably molecules are left out"}
+        default=0.4,
+        metadata={
+            "about": "spots less probably molecules are left out, where they are judged one by one"
+        },
     )
     false_share: float = field(
         default=0.05, metadata={"about": "expected share of false spots of videos, at most"}

@@ -14,7 +14,7 @@ from cellstorm_lib.localize.expression import check_expression, thresholds_by_ex
 from cellstorm_lib.localize.pixels import PixelResponse
 from cellstorm_lib.localize.search import Candidates, find_maxima
 from cellstorm_lib.localize.threshold import FrameSample, calibrate_threshold
-from cellstorm_lib.localize.traits import FilmLevel
+from cellstorm_lib.localize.traits import FilmLevel, Level
 
 #: What is stated as the threshold when an expression gives none in any sampled frame.
 _UNUSUAL_PHOTONS = 1e-3
@@ -43,7 +43,7 @@ class Detector:
         The camera's pixels, where they differ.
     even : EvenPixels or None
         How its frames are made even before the search.
-    level : FilmLevel or None
+    level : Level or None
         What its spots are compared with when they are appraised one by one; the threshold is
         then a loose one.
     is_crowded : bool
@@ -58,7 +58,7 @@ class Detector:
     border_px: int = 0
     pixels: PixelResponse | None = None
     even: EvenPixels | None = None
-    level: FilmLevel | None = None
+    level: Level | None = None
     is_crowded: bool = False
 
     @property

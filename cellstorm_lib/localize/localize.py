@@ -19,7 +19,6 @@ from cellstorm_lib.localize.around import Surroundings, with_surroundings
 from cellstorm_lib.localize.columns import Columns, columns_of_spots, table_of
 from cellstorm_lib.localize.copies import with_copy_ages
 from cellstorm_lib.localize.course import REACH
-from cellstorm_lib.localize.detect import FORGOTTEN_BELOW
 from cellstorm_lib.localize.judge import REJECTIONS
 from cellstorm_lib.localize.overlap import together_count
 from cellstorm_lib.localize.prepare import LocalizeSettings, Preparation, prepare
@@ -173,7 +172,8 @@ def localize(
         raise SettingsError(f"threads must be 1 or more, got {thread_count}")
     began = time.perf_counter()
     ready = prepare(source, calibration, settings, pixel_size_nm=pixel_size_nm)
-    appraiser = None if ready.detector.level is None else shipped_appraiser()
+    level = ready.detector.level
+    appraiser = None if level is None else shipped_appraiser(level.kind)
     parts = []
     done, total = 0, len(source.frame_range)
     work = partial(
@@ -181,6 +181,7 @@ def localize(
         source=source,
         ready=ready,
         appraiser=appraiser,
+        least_probability=settings.detect.least_probability,
         pixel_size_nm=pixel_size_nm,
     )
     pieces = [] if map_chunks is None else pieces_of(source, piece_px)
@@ -202,12 +203,11 @@ def localize(
     for part in parts:
         rejected.update(part.rejected)
     false_per_frame, line = detector.expected_false_per_frame, 0.0
-    if ready.is_selected and parts:
+    if ready.is_selected and level is not None and parts:
         probability = data["molecule_probability"].to_numpy(np.float64)
-        choice = choose(probability, detect)
-        is_kept = probability >= choice.least_probability
-        data = data[is_kept].reset_index(drop=True)
-        rejected[IMPROBABLE] += int(np.count_nonzero(~is_kept))
+        choice = choose(probability, detect, level.kind)
+        data = data[choice.is_kept].reset_index(drop=True)
+        rejected[IMPROBABLE] += int(np.count_nonzero(~choice.is_kept))
         false_per_frame, line = choice.expected_false / done, choice.least_probability
     table = Localizations(data=data, field=field_of(source, pixel_size_nm))
     out_of_range_px = table.column("out_of_range_px")
@@ -297,6 +297,7 @@ def _localize_chunk(
     source: FrameSource,
     ready: Preparation,
     appraiser: Appraiser | None,
+    least_probability: float,
     pixel_size_nm: float,
 ) -> _Part:
     """Find and fit the molecules of some frames."""
@@ -314,7 +315,8 @@ def _localize_chunk(
     if appraiser is not None and level is not None:
         columns = with_appraisal(columns, candidates, fits, around, level, appraiser)
         if ready.is_selected:
-            is_kept = columns["molecule_probability"] >= FORGOTTEN_BELOW
+            needed = level.least_probability(fits, least_probability)
+            is_kept = columns["molecule_probability"] >= needed
             columns = kept(columns, is_kept)
             rejected[IMPROBABLE] += int(np.count_nonzero(~is_kept))
     return _Part(

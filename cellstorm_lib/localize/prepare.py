@@ -17,8 +17,10 @@ from cellstorm_lib.localize.astigmatic import (
 from cellstorm_lib.localize.denoised import (
     candidates_to_the_edge,
     denoised_camera,
+    denoised_level,
     detect_denoised,
     fit_denoised,
+    loosened,
 )
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.detector import Detector, make_detector
@@ -106,9 +108,9 @@ def prepare(
 ) -> Preparation:
     """Look at a sample of a recording and settle how it is searched and fitted.
 
-    Spots of videos (whose bit rate is known) are appraised one by one, and those that are
-    probably no molecules are left out, unless a threshold was asked for; the search is a loose
-    one then.
+    Spots of videos (whose bit rate is known) and of denoised frames are appraised one by one, and
+    those that are probably no molecules are left out, unless a threshold was asked for; the search
+    is a loose one then.
 
     Raises
     ------
@@ -134,11 +136,14 @@ def prepare(
     _refuse_small_frames(source, fit_settings.box_px)
     sample = take_sample(source)
     camera = _camera_of(source, calibration, sample.frames)
-    is_selected = bits_per_px is not None and settings.detect.is_automatic
     detect = settings.detect
     if is_denoised:
-        detect = detect_denoised(detect, camera.photoelectrons(sample.frames))
-    detector = make_detector(sample, camera, detect, bits_per_px=bits_per_px)
+        level = denoised_level(camera.photoelectrons(sample.frames), camera.gain_e_per_adu)
+        detector = make_detector(sample, camera, detect_denoised(detect, level))
+        detector = loosened(detector, level) if detect.is_automatic else detector
+    else:
+        detector = make_detector(sample, camera, detect, bits_per_px=bits_per_px)
+    is_selected = detector.level is not None and detect.is_automatic
     if z is None and fit_settings.max_emitters > 1:
         fit = _fit_of_crowds(sample.frames, camera, detector, fit_settings)
     return Preparation(

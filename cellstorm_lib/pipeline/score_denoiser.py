@@ -10,7 +10,7 @@ import pandas as pd
 
 from cellstorm_lib.evaluate.match import Matches, match_localizations
 from cellstorm_lib.evaluate.scores import score
-from cellstorm_lib.gan.denoise import DenoisedScale, denoised_chunks
+from cellstorm_lib.gan.denoise import denoised_in_memory
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.localize.localize import localize
 from cellstorm_lib.pipeline.benchmark_films import MadeFilm, benchmark_films, made_films
@@ -115,13 +115,7 @@ def localized_film(made: MadeFilm, denoiser: Denoiser | None) -> Localizations:
 
 def denoised_film(made: MadeFilm, denoiser: Denoiser) -> ArraySource:
     """Return a film denoised, as the stack that would be written."""
-    scale = DenoisedScale.of(made.calibration)
-    parts = denoised_chunks(made.source, made.calibration, denoiser)
-    return ArraySource(
-        np.concatenate([scale.values(part.light_e) for part in parts]),
-        name=f"{made.film.name} denoised",
-        denoised_photons_per_adu=scale.step_e,
-    )
+    return denoised_in_memory(made.source, made.calibration, denoiser)
 
 
 def _rows(made: MadeFilm, compared: Sequence[tuple[str, Localizations]]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Spots of simulated films beside the truth: what their appraisal is learned from."""
+"""Spots of simulated films, raw or denoised, beside the truth: from which to learn appraisal."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import pandas as pd
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.evaluate.match import match_localizations
 from cellstorm_lib.gan.appraiser_training import Lesson
+from cellstorm_lib.gan.denoise import denoised_in_memory
+from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.localize.around import Surroundings
 from cellstorm_lib.localize.course import MEASURED, courses
 from cellstorm_lib.localize.localize import field_of
 from cellstorm_lib.localize.prepare import LocalizeSettings, prepare
-from cellstorm_lib.localize.traits import traits_of
+from cellstorm_lib.localize.traits import Kind
 from cellstorm_lib.pairs.random_scenes import SceneRanges, random_scene
 from cellstorm_lib.pipeline.film import encoder_of
 from cellstorm_lib.recording import FrameSource
@@ -33,7 +35,7 @@ RANGES = SceneRanges(
     photons=(120.0, 3000.0), on_frames=(0.7, 10.0), bits_per_px=(0.005, 3.0), crf=(12, 40)
 )
 #: What sends less light in a frame is a fragment of a blink and not asked for, photoelectrons.
-LEAST_PHOTONS = 75.0
+LEAST_PHOTONS: Mapping[Kind, float] = {"film": 75.0, "denoised": 112.5}
 TOLERANCE_PX = 2.5
 #: Share of spots whose neighbouring frames, before and after, are made unknown.
 _FORGOTTEN = 0.1
@@ -51,13 +53,17 @@ class LessonSettings:
     seed: int = 5
 
 
-def spot_lessons(settings: LessonSettings | None = None) -> Iterator[Lesson]:
+def spot_lessons(
+    settings: LessonSettings | None = None, denoiser: Denoiser | None = None
+) -> Iterator[Lesson]:
     """Film scenes by chance, localize them, and compare with the truth.
 
     Parameters
     ----------
     settings : LessonSettings, optional
         How many films.
+    denoiser : Denoiser, optional
+        Denoises them before they are localized.
     """
     settings = settings or LessonSettings()
     for number in range(settings.scenes):
@@ -68,11 +74,11 @@ def spot_lessons(settings: LessonSettings | None = None) -> Iterator[Lesson]:
             frame_count=settings.frames,
             ranges=RANGES,
         )
-        yield lesson_of(scene)
+        yield lesson_of(scene, denoiser)
 
 
-def lesson_of(scene: Scene) -> Lesson:
-    """Return what one film, with a codec, teaches."""
+def lesson_of(scene: Scene, denoiser: Denoiser | None = None) -> Lesson:
+    """Return what one film, with a codec, teaches as it is or denoised."""
     simulation = simulate_scene(scene)
     frames = range(scene.frame_count)
     camera = _roughly(calibration_of(scene.camera), np.random.default_rng(scene.seed))
@@ -82,7 +88,9 @@ def lesson_of(scene: Scene) -> Lesson:
         encoder = encoder_of(scene.codec, scene.frame_rate_hz)
         write_video(movie, iter(simulation.chunk(frames).levels), encoder)
         size = f"{scene.field.width_px}x{scene.field.height_px}+0+0"
-        source = open_recording(movie, roi=size)
+        source: FrameSource = open_recording(movie, roi=size)
+        if denoiser is not None:
+            source = denoised_in_memory(source, camera, denoiser)
         return _lesson(source, camera, _as_detected(simulation), scene.field.pixel_size_nm)
 
 
@@ -122,7 +130,8 @@ def _lesson(
 ) -> Lesson:
     """Localize a recording and compare each spot with the truth."""
     ready = prepare(source, camera, LocalizeSettings(), pixel_size_nm=pixel_size_nm)
-    assert ready.detector.level is not None
+    level = ready.detector.level
+    assert level is not None
     (chunk,) = source.chunks(len(source.frame_range))
     candidates, fits = ready.candidates_and_fits(chunk.frames)
     index = candidates.index[fits.rows]
@@ -139,7 +148,11 @@ def _lesson(
         field=field_of(source, pixel_size_nm),
     )
     pairs = match_localizations(
-        spots, truth, TOLERANCE_PX * pixel_size_nm, method="hungarian", min_photons=LEAST_PHOTONS
+        spots,
+        truth,
+        TOLERANCE_PX * pixel_size_nm,
+        method="hungarian",
+        min_photons=LEAST_PHOTONS[level.kind],
     )
     rows, other = pairs.localization, pairs.emitter
     is_molecule = np.zeros(len(spots), np.bool_)
@@ -151,7 +164,7 @@ def _lesson(
     log_photons = np.full(len(spots), np.nan, np.float32)
     log_photons[rows] = np.log(truth.column("photons")[other] / np.maximum(fits.photons[rows], 1.0))
     return Lesson(
-        traits=traits_of(fits, measured, ready.detector.level),
+        traits=level.traits_of(fits, measured),
         is_molecule=is_molecule,
         error=error,
         log_photons=log_photons,

@@ -359,7 +359,7 @@ def _appraisers(folder: Path) -> Iterator[Files]:
     """Yield the network by which spots are appraised."""
     from cellstorm_lib.localize.appraisal import SHIPPED
 
-    yield {"appraiser.safetensors": SHIPPED.read_bytes()}
+    yield {"appraiser.safetensors": SHIPPED["film"].read_bytes()}
 
 
 def _spot_tables(folder: Path) -> Iterator[Files]:

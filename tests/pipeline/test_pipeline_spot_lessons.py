@@ -1,5 +1,9 @@
 import numpy as np
 
+from cellstorm_lib.gan import SHIPPED
+from cellstorm_lib.gan.checkpoint import read_checkpoint
+from cellstorm_lib.gan.denoiser import Denoiser
+from cellstorm_lib.localize.denoised_traits import DENOISED_TRAITS
 from cellstorm_lib.localize.traits import TRAITS
 from cellstorm_lib.pipeline.spot_lessons import LessonSettings, lesson_of, spot_lessons
 from cellstorm_lib.simulate.background import BackgroundSettings
@@ -24,9 +28,9 @@ SCENE = Scene(
 )
 
 
-def assert_sound(lesson):
+def assert_sound(lesson, traits=TRAITS):
     count = len(lesson.traits)
-    assert lesson.traits.shape == (count, len(TRAITS))
+    assert lesson.traits.shape == (count, len(traits))
     assert np.isfinite(lesson.traits).all()
     assert lesson.error.shape == (count, 2)
     np.testing.assert_array_equal(np.isfinite(lesson.error).all(axis=1), lesson.is_molecule)
@@ -50,3 +54,12 @@ def test_without_loss_spots_are_molecules_as_far_off_as_the_bound_says():
     # photon statistics of the median; the camera is known to a few per cent only
     assert abs(np.median(lesson.log_photons[sure])) < 0.1
     assert 0.8 < np.median(np.abs(lesson.error[sure])) / 0.6745 < 1.5
+
+
+def test_denoised_frames_teach_which_of_their_spots_are_molecules():
+    lesson = lesson_of(SCENE, Denoiser(read_checkpoint(SHIPPED), workers=1))
+    assert_sound(lesson, DENOISED_TRAITS)
+    over = lesson.traits[:, DENOISED_TRAITS.index("log_light_over_threshold")]
+    # spots of 900 photons of which the codec lost nothing, and what lies far below the threshold
+    assert lesson.is_molecule[over > np.log(50.0)].mean() > 0.9
+    assert lesson.is_molecule[over < np.log(15.0)].mean() < 0.3

@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from cellstorm_lib.errors import CheckpointError, SettingsError
+from cellstorm_lib.gan import SHIPPED as CHAMPION
+from cellstorm_lib.gan.checkpoint import read_checkpoint
 from cellstorm_lib.localize.appraisal import (
+    SHIPPED,
     Appraiser,
     read_appraiser,
     shipped_appraiser,
     write_appraiser,
 )
 from cellstorm_lib.localize.appraised import choose
+from cellstorm_lib.localize.denoised_traits import DENOISED_TRAITS
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.traits import TRAITS
 
@@ -61,10 +65,21 @@ def test_each_spot_is_appraised_by_itself(first):
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
-def test_the_network_that_comes_with_the_program_is_of_its_traits():
-    appraiser = shipped_appraiser()
-    assert appraiser.layers[0][0].shape[0] == len(TRAITS)
+@pytest.mark.parametrize(("kind", "traits"), [("film", TRAITS), ("denoised", DENOISED_TRAITS)])
+def test_the_networks_that_come_with_the_program_are_of_their_traits(kind, traits):
+    appraiser = shipped_appraiser(kind)
+    assert appraiser.layers[0][0].shape[0] == len(traits)
     assert appraiser.origin["films"] > 100
+
+
+def test_the_network_for_denoised_frames_learned_from_the_denoiser_that_comes_with_it():
+    champion = read_checkpoint(CHAMPION)
+    assert shipped_appraiser("denoised").origin["denoiser"] == champion.digest
+
+
+def test_a_network_of_other_frames_is_refused():
+    with pytest.raises(CheckpointError, match="other traits"):
+        read_appraiser(SHIPPED["film"], "denoised")
 
 
 def test_a_network_is_written_and_read_unchanged(tmp_path):
@@ -112,7 +127,8 @@ def test_a_network_of_other_traits_is_refused(tmp_path):
 def test_the_line_keeps_as_many_spots_as_the_settings_allow(probability, least, share):
     values = np.array(probability)
     choice = choose(values, DetectSettings(least_probability=least, false_share=share))
-    kept = values[values >= choice.least_probability]
+    kept = values[choice.is_kept]
+    np.testing.assert_array_equal(choice.is_kept, values >= choice.least_probability)
     assert choice.least_probability >= least
     assert choice.expected_false == pytest.approx((1 - kept).sum(), abs=1e-6)
     if len(kept):
@@ -122,6 +138,15 @@ def test_the_line_keeps_as_many_spots_as_the_settings_allow(probability, least, 
         more = np.append(kept, dropped.max())
         more = np.append(more, dropped[dropped == dropped.max()][1:])
         assert (1 - more).mean() > share
+
+
+def test_in_denoised_frames_the_line_is_not_raised():
+    values = np.array([0.3, 0.5, 0.6, 0.9])
+    assert choose(values, DetectSettings()).least_probability > 0.6
+    choice = choose(values, DetectSettings(), "denoised")
+    assert choice.is_kept.all()
+    assert choice.least_probability == DetectSettings().least_probability
+    assert choice.expected_false == pytest.approx(4 - values.sum())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Denoised frames are searched by brightness, and their spots fitted without a background."""
+"""Denoised frames are searched, and their spots judged one by one and fitted without background."""
 
 from dataclasses import replace
 
@@ -8,10 +8,11 @@ from localize_scenes import PHONE, expected_frame
 
 from cellstorm_lib.localize.denoised import (
     LEAST_THRESHOLD,
+    LOOSE_THRESHOLD,
     MOST_THRESHOLD,
     SURE_THRESHOLD,
     denoised_camera,
-    denoised_threshold,
+    denoised_level,
     detect_denoised,
     fit_denoised,
 )
@@ -39,29 +40,33 @@ def light_of(photons):
     return expected_frame((72, 72), spots, background=0.0).astype(np.float32)[None]
 
 
+def threshold_of(light):
+    return denoised_level(light, STEP_E).threshold_photons
+
+
 def test_the_threshold_follows_the_usual_spot_between_limits() -> None:
-    assert denoised_threshold(light_of([140.0] * 9)) == LEAST_THRESHOLD
-    assert denoised_threshold(light_of([1000.0] * 9)) == MOST_THRESHOLD
-    between = denoised_threshold(light_of([250.0] * 9))
+    assert threshold_of(light_of([140.0] * 9)) == LEAST_THRESHOLD
+    assert threshold_of(light_of([1000.0] * 9)) == MOST_THRESHOLD
+    between = threshold_of(light_of([250.0] * 9))
     assert LEAST_THRESHOLD < between < MOST_THRESHOLD
     # spots too faint to be sure of have no say in what is usual
-    assert denoised_threshold(light_of([250.0] * 4 + [60.0] * 5)) == pytest.approx(between)
+    assert threshold_of(light_of([250.0] * 4 + [60.0] * 5)) == pytest.approx(between)
 
 
 def test_where_sure_spots_are_rare_no_faint_one_is_believed() -> None:
-    assert denoised_threshold(np.zeros((2, 32, 32), np.float32)) == SURE_THRESHOLD
-    assert denoised_threshold(np.zeros((0, 32, 32), np.float32)) == SURE_THRESHOLD
-    assert denoised_threshold(light_of([80.0] * 9)) == SURE_THRESHOLD
+    assert threshold_of(np.zeros((2, 32, 32), np.float32)) == SURE_THRESHOLD
+    assert threshold_of(np.zeros((0, 32, 32), np.float32)) == SURE_THRESHOLD
+    assert threshold_of(light_of([80.0] * 9)) == SURE_THRESHOLD
     dark = np.zeros((20, 72, 72), np.float32)
-    assert denoised_threshold(np.concatenate([light_of([1000.0]), dark])) == SURE_THRESHOLD
+    assert threshold_of(np.concatenate([light_of([1000.0]), dark])) == SURE_THRESHOLD
 
 
 def test_what_was_asked_for_is_kept() -> None:
-    light = light_of([1000.0] * 9)
+    level = denoised_level(light_of([1000.0] * 9), STEP_E)
     given, expression = DetectSettings(threshold_photons=9.0), DetectSettings(threshold="std(I1)")
-    assert detect_denoised(given, light) is given
-    assert detect_denoised(expression, light) is expression
-    assert detect_denoised(DetectSettings(), light).threshold_photons == MOST_THRESHOLD
+    assert detect_denoised(given, level) is given
+    assert detect_denoised(expression, level) is expression
+    assert detect_denoised(DetectSettings(), level).threshold_photons == MOST_THRESHOLD
     assert fit_denoised(FitSettings()).box_px == 5
     wide = replace(FitSettings(), box_px=9)
     assert fit_denoised(wide) is wide
@@ -72,10 +77,14 @@ def test_faint_remains_are_not_molecules() -> None:
     table, report = found_in(source)
     assert len(table) == 20
     assert report.threshold_mode == "automatic"
-    assert report.threshold_photons == pytest.approx(MOST_THRESHOLD)
+    assert report.threshold_photons == pytest.approx(LOOSE_THRESHOLD)
+    assert report.rejected["improbable"] == 20
+    assert report.least_probability == DetectSettings().least_probability
+    assert (table.column("molecule_probability") >= report.least_probability).all()
     both, given = found_in(source, detect=DetectSettings(threshold_photons=1.0))
     assert len(both) == 40
     assert given.threshold_mode == "given"
+    assert "molecule_probability" not in both.data
 
 
 def test_neighbours_disturb_less_than_in_the_raw_fit() -> None:
@@ -95,7 +104,8 @@ def test_spots_at_the_edge_are_fitted(spot) -> None:
     assert len(table) == 3
     assert report.rejected["border"] == 0
     np.testing.assert_allclose(table.xy_nm, [[100 * spot[0], 100 * spot[1]]] * 3, atol=2.0)
-    np.testing.assert_allclose(table.column("photons"), 500.0, rtol=0.05)
+    fitted = table.column("photons") / table.column("photon_correction")
+    np.testing.assert_allclose(fitted, 500.0, rtol=0.05)
 
 
 def test_molecules_outside_of_the_frame_and_in_the_border_are_left_out() -> None:
