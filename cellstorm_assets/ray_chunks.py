@@ -4,6 +4,7 @@
 
 import os
 import pickle
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _Made = TypeVar("_Made")
 _MOST_RETRIES = 5
 _AHEAD_PER_CORE = 2
 _LEAST_AHEAD = 2
+_ANSWER_S = 10.0
 #: The cluster's head, when this process is no job of the cluster itself.
 ADDRESS_VARIABLE = "CELLSTORM_RAY_ADDRESS"
 
@@ -54,13 +56,14 @@ class RayChunks:
             from ray.exceptions import AuthenticationError
 
             try:
+                _require_somebody(address)
                 ray.init(address=address, log_to_driver=False, logging_level="error")
             except AuthenticationError as error:
                 raise SettingsError(
                     f"the Ray cluster at {address} does not let us in; set RAY_AUTH_MODE=token and "
                     "the cluster's RAY_AUTH_TOKEN for all services"
                 ) from error
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 raise SettingsError(
                     f"the Ray cluster at {address} does not answer; start it with `ray start`, or "
                     f"correct {ADDRESS_VARIABLE}"
@@ -86,6 +89,13 @@ class RayChunks:
         finally:
             for reference in waiting:
                 ray.cancel(reference)
+
+
+def _require_somebody(address: str) -> None:
+    """Raise unless somebody listens at an address ``HOST:PORT``; Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
 
 
 def _done(shared: bytes, item: Any, version: str) -> Any:

@@ -162,7 +162,7 @@ class Cluster:
             [str(_BIN / "weed"), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
              f"-master.port={ports[0]}", f"-volume.port={ports[1]}", "-filer",
              f"-filer.port={ports[2]}", "-s3", f"-s3.port={self.s3_port}",
-             "-s3.port.iceberg=0", "-s3.port.lance=0",
+             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
              f"-s3.config={config}", "-master.volumeSizeLimitMB=64", "-volume.max=50"],
         )  # fmt: skip
         _wait_for_port(self.s3_port)

@@ -254,7 +254,6 @@ def test_a_cluster_that_is_not_there() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ADDRESS_VARIABLE, "127.0.0.1:9")
-        patch.setenv("RAY_gcs_rpc_server_connect_timeout_s", "2")
         with pytest.raises(SettingsError, match=r"Ray cluster at 127\.0\.0\.1:9 does not answer"):
             RayChunks.connected()
 
