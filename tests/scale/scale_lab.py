@@ -28,6 +28,7 @@ MARK = "CELLSTORM_SCALE_LAB"
 BUCKET = "recordings"
 _KEY, _SECRET = "scale-lab", "scale-lab-secret"
 _BIN = Path(sys.executable).parent
+_HANDED_OUT: set[int] = set()
 _NEEDED = ("ray", "dagster_ray", "dagster_postgres", "s3fs", "psycopg2")
 
 
@@ -53,10 +54,17 @@ def postgres_folder() -> Path | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on, between those of Ray and those the system hands out."""
+    """Return ports nobody listens on, and none twice.
+
+    They lie above those of Ray and, with the store's second ones 10,000 higher, below those that
+    the system hands out.
+    """
     rng, found = np.random.default_rng(), []
     while len(found) < count:
-        port = int(rng.integers(20000, 32000))
+        port = int(rng.integers(20000, 22000))
+        if port in _HANDED_OUT:
+            continue
+        _HANDED_OUT.add(port)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             found.append(port)
