@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import dagster as dg
 
-from cellstorm_assets.chunk_workers import map_chunks_in_use, piece_px_in_use
+from cellstorm_assets.chunk_workers import fan_out_px_in_use, map_chunks_in_use
 from cellstorm_assets.config import config_for, with_changes
 from cellstorm_assets.denoising import stack_of
 from cellstorm_assets.lineage_notes import used
@@ -324,7 +324,7 @@ def _raw_spots(in_branch: Declare) -> dg.AssetsDefinition:
                 recording.pixel_size_nm,
                 settings,
                 map_chunks=map_chunks_in_use(),
-                piece_px=piece_px_in_use(),
+                fan_out_px=fan_out_px_in_use(),
             )
         return _found_spots(found, report, "raw", inputs)
 
@@ -356,7 +356,7 @@ def _denoised_spots(in_branch: Declare) -> dg.AssetsDefinition:
                 recording.pixel_size_nm,
                 settings,
                 map_chunks=map_chunks_in_use(),
-                piece_px=piece_px_in_use(),
+                fan_out_px=fan_out_px_in_use(),
             )
         return _found_spots(found, report, "denoised", inputs)
 

@@ -34,7 +34,7 @@ def map_chunks_in_use() -> MapChunks | None:
     )
 
 
-def piece_px_in_use() -> int:
+def fan_out_px_in_use() -> int:
     """Return how many pixels all frames of a piece have at least.
 
     Raises

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from cellstorm_assets.chunk_workers import map_chunks_in_use, piece_px_in_use
+from cellstorm_assets.chunk_workers import fan_out_px_in_use, map_chunks_in_use
 from cellstorm_assets.lineage import champion_input, stored_records
 from cellstorm_assets.lineage_notes import used
 from cellstorm_assets.metadata import (
@@ -120,15 +120,14 @@ def denoised_stack(
     with said_plainly():
         try:
             network = network_of(home, config.model, device=config.device)
-            others = map_chunks_in_use()
             told = denoise_recording(
                 source_of(recording, project),
                 recording.calibration,
                 network,
                 path,
                 pixel_size_nm=pixel_nm,
-                map_chunks=others,
-                piece_px=None if others is None else piece_px_in_use(),
+                map_chunks=map_chunks_in_use(),
+                fan_out_px=fan_out_px_in_use(),
             )
         except REASONS as error:
             if config != DenoiseForm() or may_pass(error) or has_stack_of(home, key):

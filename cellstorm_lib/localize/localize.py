@@ -116,7 +116,7 @@ def localize(
     progress: Callable[[int, int], None] | None = None,
     threads: int | None = None,
     map_chunks: MapChunks | None = None,
-    piece_px: int = FAN_OUT_PX,
+    fan_out_px: int = FAN_OUT_PX,
 ) -> tuple[Localizations, LocalizeReport]:
     """Find and fit the molecules in every frame of a recording.
 
@@ -142,7 +142,7 @@ def localize(
         Works on pieces of the recording in other processes, which read them themselves; None
         for threads of this one, which also work on a recording of one piece. Never changes the
         result.
-    piece_px : int, optional
+    fan_out_px : int, optional
         Pixels of all frames of a piece, at least.
 
     Returns
@@ -184,7 +184,7 @@ def localize(
         least_probability=settings.detect.least_probability,
         pixel_size_nm=pixel_size_nm,
     )
-    pieces = [] if map_chunks is None else pieces_of(source, piece_px)
+    pieces = [] if map_chunks is None else pieces_of(source, fan_out_px)
     if map_chunks is None or len(pieces) <= 1:
         found = _worked_off(source, work, thread_count)
     else:

@@ -60,7 +60,8 @@ def denoise_recording(  # noqa: PLR0913 - film, network, stack, and how each is 
     *,
     pixel_size_nm: float | None,
     progress: Progress | None = None,
-    piece_px: int | None = None,
+    piece_px: int = PIECE_PX,
+    fan_out_px: int = FAN_OUT_PX,
     map_chunks: MapChunks | None = None,
     lineage: Mapping[str, Any] | None = None,
 ) -> DenoiseReport:
@@ -86,8 +87,9 @@ def denoise_recording(  # noqa: PLR0913 - film, network, stack, and how each is 
     progress : callable, optional
         Called with frames done and frames in all.
     piece_px : int, optional
-        Pixels of all frames of a piece, by default `FAN_OUT_PX` where others work on it and
-        `PIECE_PX` otherwise; recordings of up to two pieces are written at once.
+        Pixels of all frames of a piece; recordings of up to two are written at once.
+    fan_out_px : int, optional
+        The same where others work on it.
     map_chunks : MapChunks, optional
         Who denoises the pieces, unless a graphics card does; each of them must reach the folder
         of `out`. By default threads of this process do.
@@ -107,7 +109,7 @@ def denoise_recording(  # noqa: PLR0913 - film, network, stack, and how each is 
         source=source, calibration=calibration, network=network, lineage=dict(lineage or {})
     )
     fans_out = map_chunks is not None and network.denoiser.is_on_cpu
-    length = max(1, (piece_px or (FAN_OUT_PX if fans_out else PIECE_PX)) // max(1, work.frame_px))
+    length = max(1, (fan_out_px if fans_out else piece_px) // max(1, work.frame_px))
     if not source.facts.digest or len(source.frame_range) <= 2 * length:
         shares = work.write_at_once(out, pixel_size_nm, progress)
     else:

@@ -26,7 +26,7 @@ def find_spots(
     *,
     progress: Progress | None = None,
     map_chunks: MapChunks | None = None,
-    piece_px: int = FAN_OUT_PX,
+    fan_out_px: int = FAN_OUT_PX,
 ) -> tuple[Localizations, LocalizeReport]:
     """Localize a recording and note in the table where it comes from."""
     spots, report = localize(
@@ -36,7 +36,7 @@ def find_spots(
         settings=settings.localize,
         progress=progress,
         map_chunks=map_chunks,
-        piece_px=piece_px,
+        fan_out_px=fan_out_px,
     )
     origin = {
         "source": source.facts.name,
@@ -58,7 +58,7 @@ def find_denoised_spots(
     *,
     progress: Progress | None = None,
     map_chunks: MapChunks | None = None,
-    piece_px: int = FAN_OUT_PX,
+    fan_out_px: int = FAN_OUT_PX,
 ) -> tuple[Localizations, LocalizeReport]:
     """Localize a denoised stack; what the film knows of its spots is added to the table.
 
@@ -76,7 +76,7 @@ def find_denoised_spots(
         As for the raw branch.
     progress : callable, optional
         Called with frames done and frames in all.
-    map_chunks, piece_px
+    map_chunks, fan_out_px
         Where pieces of the stack are worked on, and how large they are, as for `localize`.
 
     Raises
@@ -95,7 +95,7 @@ def find_denoised_spots(
         settings,
         progress=progress,
         map_chunks=map_chunks,
-        piece_px=piece_px,
+        fan_out_px=fan_out_px,
     )
     _refuse_missing(source)
     field = replace(spots.field, roi_x_px=film.facts.roi.x_px, roi_y_px=film.facts.roi.y_px)

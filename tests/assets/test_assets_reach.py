@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.exc import OperationalError
 
-from cellstorm_assets.chunk_workers import map_chunks_in_use, piece_px_in_use
+from cellstorm_assets.chunk_workers import fan_out_px_in_use, map_chunks_in_use
 from cellstorm_assets.object_store import require_store, store_told_plainly
 from cellstorm_assets.reach import (
     main,
@@ -219,7 +219,7 @@ def test_unknown_workers_are_refused(given: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(("given", "expected"), [("", FAN_OUT_PX), ("4096", 4096)])
 def test_size_of_a_piece(given: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELLSTORM_PIECE_PX", given)
-    assert piece_px_in_use() == expected
+    assert fan_out_px_in_use() == expected
 
 
 @pytest.mark.parametrize("given", ["0", "-4", "1e6", "large"])
@@ -228,7 +228,7 @@ def test_an_impossible_size_of_a_piece_is_refused(
 ) -> None:
     monkeypatch.setenv("CELLSTORM_PIECE_PX", given)
     with pytest.raises(SettingsError, match=f"above 0, got '{given}'"):
-        piece_px_in_use()
+        fan_out_px_in_use()
 
 
 def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

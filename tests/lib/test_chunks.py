@@ -82,7 +82,7 @@ def test_localizing_by_pieces_is_identical(film: SimulatedRecording, kind: str) 
     alone, told = localize(source, calibration, pixel_size_nm=100.0, threads=1)
     by_pieces, told_by = localize(
         source, calibration, pixel_size_nm=100.0, map_chunks=in_this_process,
-        piece_px=40 * frame_px(source),
+        fan_out_px=40 * frame_px(source),
     )  # fmt: skip
     assert len(alone) > 20
     pd.testing.assert_frame_equal(alone.data, by_pieces.data, check_exact=True)
@@ -102,7 +102,7 @@ def test_a_damaged_film_by_pieces_is_identical(film: SimulatedRecording, tmp_pat
     alone, told = localize(source, calibration, pixel_size_nm=100.0, threads=1)
     by_pieces, told_by = localize(
         source, calibration, pixel_size_nm=100.0, map_chunks=in_this_process,
-        piece_px=40 * frame_px(source),
+        fan_out_px=40 * frame_px(source),
     )  # fmt: skip
     loss = source.loss()
     assert loss.tainted_count or loss.missing_count

@@ -20,6 +20,7 @@ from cellstorm_lib.localize.localize import localize
 from cellstorm_lib.localize.prepare import LocalizeSettings, prepare
 from cellstorm_lib.pipeline.choice import calibration_for, pixel_size_for
 from cellstorm_lib.pipeline.denoise import Network, denoise_recording
+from cellstorm_lib.pipeline.pieces import Pieces
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.simulate.record import SimulatedRecording
 from cellstorm_lib.tables import read_emitters
@@ -147,7 +148,9 @@ def test_spots_of_the_stack_are_true_and_their_photons_right(
 
 
 PIECE_FRAMES = 4
-SMALL_PIECES = {"pixel_size_nm": 80.0, "piece_px": PIECE_FRAMES * 48 * 64}
+PIECE_PX = PIECE_FRAMES * 48 * 64
+SMALL_PIECES = {"pixel_size_nm": 80.0, "piece_px": PIECE_PX}
+FANNED_OUT = {"pixel_size_nm": 80.0, "fan_out_px": PIECE_PX}
 
 
 class InThrees(Lossy):
@@ -276,15 +279,15 @@ def test_pieces_denoised_by_others_give_the_same_stack(
     if kind == "movie":
         source, camera = open_recording(film.movie).part(0, 90), read_calibration(film.camera)
         roi = source.facts.roi
-        piece_px = 20 * roi.width_px * roi.height_px
+        fan_out_px = 20 * roi.width_px * roi.height_px
     else:
         source = (InThrees if kind == "lossy" else ArraySource)(blinking(70))
-        camera, piece_px = CAMERA, SMALL_PIECES["piece_px"]
+        camera, fan_out_px = CAMERA, PIECE_PX
     whole, out = tmp_path / "whole" / "d.ome.tif", tmp_path / "d.ome.tif"
     told = denoise_recording(source, camera, network, whole, pixel_size_nm=80.0)
     seen: list[tuple[int, int]] = []
     again = denoise_recording(
-        source, camera, network, out, pixel_size_nm=80.0, piece_px=piece_px,
+        source, camera, network, out, pixel_size_nm=80.0, fan_out_px=fan_out_px,
         map_chunks=travelling, progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert out.read_bytes() == whole.read_bytes()
@@ -305,16 +308,31 @@ def test_pieces_that_others_finished_are_not_made_again(
         raise RecordingError("the workers were lost")
 
     with pytest.raises(RecordingError, match="were lost"):
-        denoise_recording(source, CAMERA, network, out, **SMALL_PIECES, map_chunks=breaks_off)
+        denoise_recording(source, CAMERA, network, out, **FANNED_OUT, map_chunks=breaks_off)
     assert len(parts_of(tmp_path)) == 3
     shown = denoised_frames(network, monkeypatch)
-    denoise_recording(source, CAMERA, network, out, **SMALL_PIECES, map_chunks=map)
+    denoise_recording(source, CAMERA, network, out, **FANNED_OUT, map_chunks=map)
     rest = 70 - 3 * PIECE_FRAMES
     surplus = 2 * network.denoiser.reach
     assert rest <= sum(count - surplus for count in shown) < rest + 20 * surplus
     whole = tmp_path / "whole" / "d.ome.tif"
     denoise_recording(source, CAMERA, network, whole, pixel_size_nm=80.0)
     assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_graphics_card_denoises_by_itself(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(work, items):
+        raise AssertionError
+
+    monkeypatch.setattr(type(network.denoiser), "is_on_cpu", property(lambda _: False))
+    source, out = ArraySource(blinking(70)), tmp_path / "d.ome.tif"
+    kept: list[int] = []
+    monkeypatch.setattr(Pieces, "keep", lambda *given, **_: kept.append(given[1]))
+    denoise_recording(source, CAMERA, network, out, **FANNED_OUT, map_chunks=never)
+    assert out.exists()
+    assert not kept  # its own pieces are larger, and this is less than one
 
 
 def test_a_machine_without_the_folder_is_told(network: Network, tmp_path: Path) -> None:
@@ -326,7 +344,7 @@ def test_a_machine_without_the_folder_is_told(network: Network, tmp_path: Path) 
     with pytest.raises(SettingsError, match="let all machines share the project's folder"):
         denoise_recording(
             ArraySource(blinking(70)), CAMERA, network, tmp_path / "d.ome.tif",
-            **SMALL_PIECES, map_chunks=elsewhere,
+            **FANNED_OUT, map_chunks=elsewhere,
         )  # fmt: skip
 
 

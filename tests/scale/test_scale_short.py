@@ -214,7 +214,7 @@ def test_denoising_on_ray_is_identical_although_a_worker_is_killed(
 
         again = denoise_recording(
             source, calibration, network, out, pixel_size_nm=100.0, map_chunks=deadly,
-            piece_px=32 * 64 * 64,
+            fan_out_px=32 * 64 * 64,
         )  # fmt: skip
     assert out.read_bytes() == alone.read_bytes()
     assert replace(again, frames_per_second=0.0) == replace(told, frames_per_second=0.0)
