@@ -326,7 +326,7 @@ def test_a_graphics_card_denoises_by_itself(
     def never(work, items):
         raise AssertionError
 
-    monkeypatch.setattr(type(network.denoiser), "is_on_cpu", property(lambda _: False))
+    monkeypatch.setattr(network.denoiser, "is_on_cpu", False)
     source, out = ArraySource(blinking(70)), tmp_path / "d.ome.tif"
     kept: list[int] = []
     monkeypatch.setattr(Pieces, "keep", lambda *given, **_: kept.append(given[1]))
