@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from cellstorm_lib.localize.course import MEASURED
 from cellstorm_lib.localize.fit import Fits
-from cellstorm_lib.localize.traits import Kind, light_next_to_spots
+from cellstorm_lib.localize.traits import NEXT_TRAITS, Kind, light_next_to_spots
 
 #: The traits, in the order of the columns that `DenoisedLevel.traits_of` returns.
 DENOISED_TRAITS = (
@@ -21,14 +21,7 @@ DENOISED_TRAITS = (
     "log_bound",
     "log_misfit",
     "background",
-    "before_2",
-    "has_before_2",
-    "before",
-    "has_before",
-    "after",
-    "has_after",
-    "after_2",
-    "has_after_2",
+    *NEXT_TRAITS,
     "log_change_before",
     "log_change_after",
     "log_ring",

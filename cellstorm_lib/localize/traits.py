@@ -15,6 +15,10 @@ from cellstorm_lib.localize.threshold import FrameSample
 
 #: What frames are: those of a video, or denoised ones.
 Kind = Literal["film", "denoised"]
+#: The frames next to that of a spot.
+_NEXT = ("before_2", "before", "after", "after_2")
+#: What `light_next_to_spots` tells: of each of them a share, and whether it is known.
+NEXT_TRAITS = tuple(trait for name in _NEXT for trait in (name, f"has_{name}"))
 #: The traits, in the order of the columns that `FilmLevel.traits_of` returns.
 TRAITS = (
     "log_light",
@@ -32,14 +36,7 @@ TRAITS = (
     "log_bound",
     "log_misfit",
     "log_background",
-    "before_2",
-    "has_before_2",
-    "before",
-    "has_before",
-    "after",
-    "has_after",
-    "after_2",
-    "has_after_2",
+    *NEXT_TRAITS,
     "log_change_before",
     "log_change_after",
     "log_ring_spread",
@@ -48,8 +45,6 @@ TRAITS = (
 )
 #: Light in a neighbouring frame counts at most, and at least, as this share of the spot's photons.
 _MOST_SHARE, _LEAST_SHARE = 4.0, -2.0
-#: The frames next to that of a spot.
-_NEXT = ("before_2", "before", "after", "after_2")
 
 
 class Level(Protocol):

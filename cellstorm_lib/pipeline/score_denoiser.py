@@ -19,7 +19,6 @@ from cellstorm_lib.reconstruct.frc import measure_frc
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.refine.merge import link
 from cellstorm_lib.tables import Localizations
-from cellstorm_lib.video.array import ArraySource
 
 #: A localization further than this from every molecule is false.
 TOLERANCE_PX = 2.0
@@ -108,14 +107,11 @@ def score_film(
 
 def localized_film(made: MadeFilm, denoiser: Denoiser | None) -> Localizations:
     """Return what the localizer finds by itself in a film, raw or denoised."""
-    source: FrameSource = made.source if denoiser is None else denoised_film(made, denoiser)
+    source: FrameSource = made.source
+    if denoiser is not None:
+        source = denoised_in_memory(source, made.calibration, denoiser)
     table, _ = localize(source, made.calibration, pixel_size_nm=made.film.scene.field.pixel_size_nm)
     return table
-
-
-def denoised_film(made: MadeFilm, denoiser: Denoiser) -> ArraySource:
-    """Return a film denoised, as the stack that would be written."""
-    return denoised_in_memory(made.source, made.calibration, denoiser)
 
 
 def _rows(made: MadeFilm, compared: Sequence[tuple[str, Localizations]]) -> list[dict[str, Any]]:
