@@ -213,9 +213,11 @@ def _tell_localized(
         if report.least_probability > 0:
             figures["least_probability"] = report.least_probability
             figures["false_share"] = report.false_share
+            bright = report.least_probability_if_bright
+            unless = f" ({bright:.2f} if bright)" if bright else ""
             lines["kept"] = (
                 f"spots that are molecules with a probability of {report.least_probability:.2f} or "
-                f"more; {report.false_share:.1%} of them are expected to be false"
+                f"more{unless}; {report.false_share:.1%} of them are expected to be false"
             )
     else:
         figures["method"] = lines["method"] = report.threshold_mode

@@ -29,8 +29,6 @@ DENOISED_TRAITS = (
 )
 #: Photoelectrons of a spot 1.3 px wide, for each one of its height in the band-passed image.
 _PHOTONS_PER_HEIGHT = 28.2
-#: Share of the probability that is asked for in general.
-_ENOUGH_IF_BRIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +47,7 @@ class DenoisedLevel:
     """
 
     kind: ClassVar[Kind] = "denoised"
+    enough_if_bright: ClassVar[float] = 0.5
     photons_per_adu: float
     threshold_photons: float
     usual_photons: float
@@ -84,4 +83,4 @@ class DenoisedLevel:
         What looks like a fragment of a blink may be a whole one where molecules are dim.
         """
         is_bright = fits.photons >= _PHOTONS_PER_HEIGHT * self.threshold_photons
-        return np.where(is_bright, _ENOUGH_IF_BRIGHT * least, least)
+        return np.where(is_bright, self.enough_if_bright * least, least)

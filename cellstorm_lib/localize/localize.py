@@ -52,6 +52,8 @@ class LocalizeReport:
         False detections to be expected in a frame of this size.
     least_probability : float
         Spots less probably molecules were left out; 0 where spots are not judged one by one.
+    least_probability_if_bright : float
+        The same of spots above the threshold by brightness, where they need less; 0 elsewhere.
     false_share : float
         Share of the rows that is expected to be false, where they are.
     noise_photons : float
@@ -83,6 +85,7 @@ class LocalizeReport:
     threshold_adu: float = 0.0
     expected_false_per_frame: float = 0.0
     least_probability: float = 0.0
+    least_probability_if_bright: float = 0.0
     false_share: float = 0.0
     noise_photons: float = 0.0
     threshold_mode: str = "automatic"
@@ -202,13 +205,15 @@ def localize(
     rejected: Counter[str] = Counter(dict.fromkeys(REJECTIONS, 0))
     for part in parts:
         rejected.update(part.rejected)
-    false_per_frame, line = detector.expected_false_per_frame, 0.0
+    false_per_frame, line, line_if_bright = detector.expected_false_per_frame, 0.0, 0.0
     if ready.is_selected and level is not None and parts:
         probability = data["molecule_probability"].to_numpy(np.float64)
         choice = choose(probability, detect, level.kind)
         data = data[choice.is_kept].reset_index(drop=True)
         rejected[IMPROBABLE] += int(np.count_nonzero(~choice.is_kept))
         false_per_frame, line = choice.expected_false / done, choice.least_probability
+        if level.enough_if_bright < 1:
+            line_if_bright = level.enough_if_bright * line
     table = Localizations(data=data, field=field_of(source, pixel_size_nm))
     out_of_range_px = table.column("out_of_range_px")
     return table, LocalizeReport(
@@ -220,6 +225,7 @@ def localize(
         threshold_adu=detector.threshold_adu,
         expected_false_per_frame=false_per_frame,
         least_probability=line,
+        least_probability_if_bright=line_if_bright,
         false_share=false_per_frame * done / max(len(table), 1) if line > 0 else 0.0,
         noise_photons=detector.noise_photons,
         threshold_mode=detect.threshold if detect.threshold_photons is None else "given",

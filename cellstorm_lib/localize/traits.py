@@ -56,6 +56,11 @@ class Level(Protocol):
         ...
 
     @property
+    def enough_if_bright(self) -> float:
+        """Share of the probability asked for that is enough of spots above the threshold."""
+        ...
+
+    @property
     def threshold_photons(self) -> float:
         """Where a search by brightness alone would draw the line, see `FilmLevel`."""
         ...
@@ -109,6 +114,7 @@ class FilmLevel:
     """
 
     kind: ClassVar[Kind] = "film"
+    enough_if_bright: ClassVar[float] = 1.0
     calibration: CameraCalibration
     threshold_photons: float
     noise_photons: float

@@ -258,6 +258,7 @@ def _detection_rows(report: LocalizeReport) -> tuple[Row, ...]:
     """
     silent = {"Frames per second"}
     silent |= {"Least probability", "False share"} if report.least_probability == 0 else set()
+    silent |= {"Least probability if bright"} if report.least_probability_if_bright == 0 else set()
     silent |= {"Noise photons"} if report.noise_photons == 0 else set()
     return tuple(row for row in rows_of(report) if row.name not in silent)
 
