@@ -1,8 +1,8 @@
 """Recordings an hour on Ray beside the local default: `python tests/scale/throughput_run.py`.
 
 The same films through the daemon of a workstation, through a Ray node on the same machine, and
-through one with PostgreSQL and a store beside it, as they are deployed, two recordings at a time;
-from the first run that is asked for to the last end.
+through one with PostgreSQL and a store beside it, as they are deployed, two recordings at a time
+(or `--at-once` on Ray); from the first run that is asked for to the last end.
 """
 
 import argparse
@@ -51,13 +51,14 @@ def local_seconds(folder: Path, made: list[Path], *, limit_s: float) -> float:
 
 
 def cluster_seconds(
-    folder: Path, made: list[Path], *, chunks: str, has_servers: bool, limit_s: float
-) -> float:
+    folder: Path, made: list[Path], *, chunks: str, has_servers: bool, at_once: int,
+    limit_s: float,
+) -> float:  # fmt: skip
     """Return the time on a cluster, without the start of its servers."""
     name = f"{chunks}-{int(has_servers)}"
     cluster = Cluster(
         folder=folder / f"on-{name}", chunks=chunks, piece_px=FAN_OUT_PX, nodes=1,
-        has_servers=has_servers,
+        runs_per_node=at_once, has_servers=has_servers,
     )  # fmt: skip
     home = folder / f"lab-{name}"
     home.mkdir()
@@ -79,6 +80,7 @@ def main() -> int:
         "--servers", nargs="+", choices=("without", "with"), default=["without", "with"],
         help="Ray without, and with PostgreSQL and a store",
     )  # fmt: skip
+    parser.add_argument("--at-once", type=int, default=2, help="recordings at a time on Ray")
     parser.add_argument("--limit", type=float, default=1500.0, help="seconds for each of the two")
     given = parser.parse_args()
     if missing := missing_part():
@@ -94,8 +96,9 @@ def main() -> int:
             os.environ.clear()
             os.environ.update(before)
             spent_s = cluster_seconds(
-                folder, made, chunks=chunks, has_servers=servers == "with", limit_s=given.limit
-            )
+                folder, made, chunks=chunks, has_servers=servers == "with",
+                at_once=given.at_once, limit_s=given.limit,
+            )  # fmt: skip
             print(f"Ray {servers} servers, pieces on {chunks}: {spent_s:.1f} s, "
                   f"{spent_s / local_s:.3f} of local", flush=True)  # fmt: skip
     return 0
