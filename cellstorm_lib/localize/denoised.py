@@ -44,21 +44,14 @@ _BOX_PX, _MAX_SIGMA_PX = 5, 2.5
 _MARGIN_PX = 4
 
 
-def detect_denoised(settings: DetectSettings, level: DenoisedLevel) -> DetectSettings:
-    """Return the settings of the search with the threshold that suits denoised frames.
+def detect_denoised(settings: DetectSettings) -> DetectSettings:
+    """Return the settings of a search that finds what is to be judged one by one.
 
     A threshold that was asked for, as a number or as an expression, is kept.
-
-    Parameters
-    ----------
-    settings : DetectSettings
-        What is wanted.
-    level : DenoisedLevel
-        Their recording.
     """
     if not settings.is_automatic:
         return settings
-    return replace(settings, threshold_photons=level.threshold_photons)
+    return replace(settings, threshold_photons=LOOSE_THRESHOLD)
 
 
 def denoised_level(sample_e: npt.NDArray[np.float32], photons_per_adu: float) -> DenoisedLevel:
@@ -92,11 +85,6 @@ def denoised_level(sample_e: npt.NDArray[np.float32], photons_per_adu: float) ->
     return DenoisedLevel(
         photons_per_adu=photons_per_adu, threshold_photons=threshold, usual_photons=usual
     )
-
-
-def loosened(detector: Detector, level: DenoisedLevel) -> Detector:
-    """Return a search of denoised frames that finds what is to be judged one by one."""
-    return replace(detector, threshold_photons=LOOSE_THRESHOLD, level=level)
 
 
 def fit_denoised(settings: FitSettings) -> FitSettings:

@@ -20,7 +20,6 @@ from cellstorm_lib.localize.denoised import (
     denoised_level,
     detect_denoised,
     fit_denoised,
-    loosened,
 )
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.detector import Detector, make_detector
@@ -138,9 +137,11 @@ def prepare(
     camera = _camera_of(source, calibration, sample.frames)
     detect = settings.detect
     if is_denoised:
-        level = denoised_level(camera.photoelectrons(sample.frames), camera.gain_e_per_adu)
-        detector = make_detector(sample, camera, detect_denoised(detect, level))
-        detector = loosened(detector, level) if detect.is_automatic else detector
+        detector = make_detector(sample, camera, detect_denoised(detect))
+        if detect.is_automatic:
+            sample_e = camera.photoelectrons(sample.frames)
+            level = denoised_level(sample_e, camera.gain_e_per_adu)
+            detector = replace(detector, level=level)
     else:
         detector = make_detector(sample, camera, detect, bits_per_px=bits_per_px)
     is_selected = detector.level is not None and detect.is_automatic

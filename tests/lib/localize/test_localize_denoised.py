@@ -62,11 +62,10 @@ def test_where_sure_spots_are_rare_no_faint_one_is_believed() -> None:
 
 
 def test_what_was_asked_for_is_kept() -> None:
-    level = denoised_level(light_of([1000.0] * 9), STEP_E)
     given, expression = DetectSettings(threshold_photons=9.0), DetectSettings(threshold="std(I1)")
-    assert detect_denoised(given, level) is given
-    assert detect_denoised(expression, level) is expression
-    assert detect_denoised(DetectSettings(), level).threshold_photons == MOST_THRESHOLD
+    assert detect_denoised(given) is given
+    assert detect_denoised(expression) is expression
+    assert detect_denoised(DetectSettings()).threshold_photons == LOOSE_THRESHOLD
     assert fit_denoised(FitSettings()).box_px == 5
     wide = replace(FitSettings(), box_px=9)
     assert fit_denoised(wide) is wide
