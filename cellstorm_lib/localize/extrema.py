@@ -8,9 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-#: Marks looked at together.
-_GROUP = 8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Extrema:
@@ -40,7 +37,8 @@ class Extrema:
 
     def chosen(self, which: npt.NDArray[np.bool_]) -> Self:
         """Return those marked in `which`."""
-        return type(self)(**{name: getattr(self, name)[which] for name in _COLUMNS})
+        rows = np.flatnonzero(which)
+        return type(self)(**{name: getattr(self, name)[rows] for name in _COLUMNS})
 
     @classmethod
     def joined(cls, parts: Sequence[Self], starts: Sequence[int]) -> Self:
@@ -76,13 +74,14 @@ def find_extrema(
     Of equal neighbours the first in reading order is taken. The outermost pixels of a frame are
     never extrema.
     """
+    frames, height, width = band.shape
+    # no two neighbours are both extrema, so that there is one in four pixels at most
+    most = frames * ((height + 1) // 2) * ((width + 1) // 2)
+    where, values = np.empty((3, most), np.int32), np.empty((3, most), np.float32)
     sign = np.float32(-1.0 if are_minima else 1.0)
-    marks = np.zeros(-(-band.size // _GROUP) * _GROUP, np.uint8)
-    _mark(band, sign, marks[: band.size].reshape(band.shape))
-    place = np.empty(np.count_nonzero(marks), np.int64)
-    _gather(marks, marks.view(np.uint64), place)
-    where, values = np.empty((3, len(place)), np.int32), np.empty((3, len(place)), np.float32)
-    _measure(band, sign, follows, place, where, values)
+    room = np.zeros(width, np.uint8), np.empty(width + 1, np.int32)
+    count = _write_extrema(band, sign, follows, room, where, values)
+    where, values = where[:, :count].copy(), values[:, :count].copy()
     return Extrema(
         index=where[0],
         row=where[1],
@@ -106,39 +105,27 @@ def ascending(height: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
+def middle_of_ascending(values: npt.NDArray[np.float32]) -> float:
+    """Return the median of values in ascending order; sorting is faster than ``numpy.median``."""
+    return float(0.5 * (values[(len(values) - 1) // 2] + values[len(values) // 2]))
+
+
 @njit(cache=True, nogil=True, fastmath=True)
-def _mark(band: Any, sign: Any, out: Any) -> None:
-    """Mark pixels that exceed 0 and their earlier neighbours, and that no later one exceeds.
+def _mark(above: Any, here: Any, below: Any, sign: Any, marks: Any) -> None:
+    """Mark pixels of a row above 0 and their earlier neighbours that no later neighbour exceeds.
 
-    Row by row and without a branch, so that the inner loop becomes vector instructions.
+    Without a branch, so that the loop becomes vector instructions.
     """
-    frames, height, width = band.shape
-    count = max(width - 2, 0)
-    for k in range(frames):
-        for y in range(1, height - 1):
-            above, here, below = band[k, y - 1], band[k, y], band[k, y + 1]
-            a, b, c = above[:count], above[1 : count + 1], above[2 : count + 2]
-            d, middle, e = here[:count], here[1 : count + 1], here[2 : count + 2]
-            f, g, h = below[:count], below[1 : count + 1], below[2 : count + 2]
-            marks = out[k, y, 1 : count + 1]
-            for x in range(count):
-                value = sign * middle[x]
-                earlier = max(sign * a[x], sign * b[x], sign * c[x], sign * d[x])
-                later = max(sign * e[x], sign * f[x], sign * g[x], sign * h[x])
-                marks[x] = (value > 0) & (value > earlier) & (value >= later)
-
-
-@njit(cache=True, nogil=True)
-def _gather(marks: Any, words: Any, place: Any) -> None:
-    """Write the places of all marks; most groups of eight hold none."""
-    found = 0
-    for group in range(len(words)):
-        if words[group] == 0:
-            continue
-        for i in range(_GROUP * group, _GROUP * (group + 1)):
-            if marks[i]:
-                place[found] = i
-                found += 1
+    count = len(here) - 2
+    a, b, c = above[:count], above[1 : count + 1], above[2 : count + 2]
+    d, middle, e = here[:count], here[1 : count + 1], here[2 : count + 2]
+    f, g, h = below[:count], below[1 : count + 1], below[2 : count + 2]
+    out = marks[1 : count + 1]
+    for x in range(count):
+        value = sign * middle[x]
+        earlier = max(sign * a[x], sign * b[x], sign * c[x], sign * d[x])
+        later = max(sign * e[x], sign * f[x], sign * g[x], sign * h[x])
+        out[x] = (value > 0) & (value > earlier) & (value >= later)
 
 
 @njit(cache=True, nogil=True)
@@ -152,14 +139,23 @@ def _highest(image: Any, sign: Any, y: Any, x: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _measure(band: Any, sign: Any, follows: Any, place: Any, where: Any, values: Any) -> None:
+def _write_extrema(band: Any, sign: Any, follows: Any, room: Any, where: Any, values: Any) -> Any:
     """Write where the extrema are, how high, and what is there a frame before and after."""
+    marks, columns = room
     frames, height, width = band.shape
-    for found in range(len(place)):
-        k, within = place[found] // (height * width), place[found] % (height * width)
-        y, x = within // width, within % width
-        where[0, found], where[1, found], where[2, found] = k, y, x
+    found = 0
+    for k in range(frames if width > 2 else 0):
         has_after = k + 1 < frames and follows[k + 1]
-        values[0, found] = sign * band[k, y, x]
-        values[1, found] = _highest(band[k - 1], sign, y, x) if follows[k] else np.nan
-        values[2, found] = _highest(band[k + 1], sign, y, x) if has_after else np.nan
+        for y in range(1, height - 1):
+            _mark(band[k, y - 1], band[k, y], band[k, y + 1], sign, marks)
+            in_row = 0
+            for x in range(width):  # without a branch, which nobody could foresee
+                columns[in_row] = x
+                in_row += marks[x]
+            for x in columns[:in_row]:
+                where[0, found], where[1, found], where[2, found] = k, y, x
+                values[0, found] = sign * band[k, y, x]
+                values[1, found] = _highest(band[k - 1], sign, y, x) if follows[k] else np.nan
+                values[2, found] = _highest(band[k + 1], sign, y, x) if has_after else np.nan
+                found += 1
+    return found

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 from scipy.special import erf
 
-from cellstorm_lib.localize.extrema import Extrema, ascending
+from cellstorm_lib.localize.extrema import Extrema, ascending, middle_of_ascending
 from cellstorm_lib.localize.filters import wavelet_band
 
 #: Rates are stated per this area: a frame of 256 x 256 pixels.
@@ -28,6 +28,8 @@ _CASTS_RING = 2.0
 _RING_SIGMAS_PX = (1.0, 1.4, 1.9)
 _RING_REACH_PX = 10
 _RING_CORE_PX = 3.0
+#: One pixel of so many along both axes tells how much of a frame is covered by rings.
+_EVERY_PX = 3
 #: The deepest minima, from which the tail beyond them is extrapolated.
 _TAIL_COUNT = 30
 #: Noise of few photons is skewed: maxima are higher than minima are deep, at most by this share.
@@ -113,26 +115,28 @@ def _isolated(
     maxima: Extrema, minima: Extrema, shape: tuple[int, int, int], margin: int
 ) -> tuple[_Floats, _Floats]:
     """Return the depths of minima away from rings, deepest first, each with its weight."""
-    kernel = _ring_kernel()
-    casting = maxima.chosen(maxima.height > _CASTS_RING * np.median(minima.height))
-    at_minima = np.empty(len(minima), np.float32)
-    ring = np.empty(shape[1:], np.float32)
-    starts = np.arange(shape[0] + 1, dtype=np.int32)
-    casting_starts = np.searchsorted(casting.index, starts).tolist()
-    minima_starts = np.searchsorted(minima.index, starts).tolist()
-    field = []
-    for k in range(shape[0]):
-        ring[:] = 0.0
-        part = slice(*casting_starts[k : k + 2])
-        _cast(casting.row[part], casting.column[part], casting.height[part], kernel, ring)
-        part = slice(*minima_starts[k : k + 2])
-        at_minima[part] = ring[minima.row[part], minima.column[part]]
-        field.append(ring[margin:-margin:3, margin + k % 3 : -margin : 3].flatten())
-    everywhere = np.sort(np.concatenate(field))
     order = ascending(minima.height)
-    depth, at_minima = minima.height[order], at_minima[order]
+    depth = minima.height[order]
+    casting = maxima.chosen(maxima.height > _CASTS_RING * middle_of_ascending(depth))
+    frames = np.arange(shape[0] + 1, dtype=np.int32)
+    at_minima = np.empty(len(minima), np.float32)
+    field = np.empty(
+        shape[0] * (shape[1] // _EVERY_PX + 1) * (shape[2] // _EVERY_PX + 1), np.float32
+    )
+    seen, ringed = _rings(
+        (casting.row, casting.column, np.searchsorted(casting.index, frames)),
+        casting.height,
+        (minima.row, minima.column, np.searchsorted(minima.index, frames)),
+        _ring_kernel(),
+        np.empty(shape[1:], np.float32),
+        (margin, _EVERY_PX),
+        at_minima,
+        field,
+    )
+    ringed_field = np.sort(field[:ringed])
+    at_minima = at_minima[order]
     allowed = _RING_SHARE * depth
-    free = np.searchsorted(everywhere, allowed, side="right") / len(everywhere)
+    free = (seen - ringed + _counts_within(ringed_field, allowed)) / seen
     is_isolated = (at_minima < allowed) & (free > 0.02)
     if is_isolated.sum() < _LEAST_MINIMA:
         is_isolated, free = np.ones(len(minima), np.bool_), np.ones(len(minima))
@@ -190,6 +194,55 @@ def _cast(rows: Any, columns: Any, heights: Any, kernel: Any, ring: Any) -> None
     """Add the rings of all spots to an image."""
     reach = kernel.shape[0] // 2
     for i in range(len(rows)):
+        left, right = max(0, columns[i] - reach), min(ring.shape[1], columns[i] + reach + 1)
+        from_left = left - columns[i] + reach
         for y in range(max(0, rows[i] - reach), min(ring.shape[0], rows[i] + reach + 1)):
-            for x in range(max(0, columns[i] - reach), min(ring.shape[1], columns[i] + reach + 1)):
-                ring[y, x] += heights[i] * kernel[y - rows[i] + reach, x - columns[i] + reach]
+            line, shape = ring[y, left:right], kernel[y - rows[i] + reach, from_left:]
+            for x in range(right - left):
+                line[x] += heights[i] * shape[x]
+
+
+@njit(cache=True, nogil=True)
+def _rings(
+    casting: Any,
+    heights: Any,
+    minima: Any,
+    kernel: Any,
+    ring: Any,
+    grid: Any,
+    at_minima: Any,
+    field: Any,
+) -> Any:
+    """Write the rings at all minima, and those of a grid of pixels that are above 0.
+
+    Returns how many pixels of the grid there are, and how many of them are above 0.
+    """
+    rows, columns, starts = casting
+    minima_rows, minima_columns, minima_starts = minima
+    margin, every = grid
+    height, width = ring.shape
+    seen, ringed = 0, 0
+    for k in range(len(starts) - 1):
+        ring[:] = np.float32(0.0)
+        first, last = starts[k], starts[k + 1]
+        _cast(rows[first:last], columns[first:last], heights[first:last], kernel, ring)
+        for i in range(minima_starts[k], minima_starts[k + 1]):
+            at_minima[i] = ring[minima_rows[i], minima_columns[i]]
+        for y in range(margin, height - margin, every):
+            for x in range(margin + k % every, width - margin, every):
+                field[ringed] = ring[y, x]
+                ringed += ring[y, x] > 0
+                seen += 1
+    return seen, ringed
+
+
+@njit(cache=True, nogil=True)
+def _counts_within(values: Any, limits: Any) -> Any:
+    """Return how many values do not exceed each limit, both ascending."""
+    counts = np.empty(len(limits), np.int64)
+    place = 0
+    for i in range(len(limits)):
+        while place < len(values) and values[place] <= limits[i]:
+            place += 1
+        counts[i] = place
+    return counts

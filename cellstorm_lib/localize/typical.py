@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+from numba import njit
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.localize.fit import JudgedFits, fit_and_judge
@@ -185,10 +185,9 @@ def _sure(found: JudgedFits) -> npt.NDArray[np.bool_]:
     """Return which spots are alone and known well; without saturated ones, if enough are left."""
     if not len(found.rows):
         return np.zeros(0, np.bool_)
-    index, row, column = found.where.astype(np.float64)
-    places = np.column_stack([row, column, index * 1e6])
-    near = cKDTree(places).query_ball_point(places, _ALONE_PX, p=np.inf, return_length=True)
-    sure = (found.reason == 0) & (near == 1) & (found.spots["variance_x"] < _SURE_PX**2)
+    sure = (found.reason == 0) & (found.spots["variance_x"] < _SURE_PX**2)
+    index, row, column = found.where
+    sure &= _alone(index, row, column, _ALONE_PX)
     in_range = sure & (found.spots["out_of_range_px"] == 0)
     return np.asarray(in_range if np.count_nonzero(in_range) >= _ENOUGH_SPOTS else sure)
 
@@ -197,3 +196,16 @@ def _median_and_deviation(values: npt.NDArray[np.floating]) -> tuple[float, floa
     """Return the median, and the standard deviation told by the median deviation from it."""
     middle = float(np.median(values))
     return middle, _MAD_TO_SIGMA * float(np.median(np.abs(values - middle)))
+
+
+@njit(cache=True, nogil=True)
+def _alone(index: Any, row: Any, column: Any, reach_px: Any) -> Any:
+    """Return which spots, by frame and in reading order, have no other so near along both axes."""
+    alone = np.ones(len(index), np.bool_)
+    for i in range(len(index)):
+        for j in range(i + 1, len(index)):
+            if index[j] != index[i] or row[j] - row[i] > reach_px:
+                break
+            if abs(column[j] - column[i]) <= reach_px:
+                alone[i] = alone[j] = False
+    return alone

@@ -73,7 +73,7 @@ STEPS: Mapping[str, Step] = {
     "recording": Step(inputs=("film", "calibration"), code="2"),
     "frame_facts": Step(inputs=("film",)),
     "widefield": Step(results=("recording",)),
-    **_branch("raw", Step(inputs=("settings.localize", "depth"), results=("recording",), code="2")),
+    **_branch("raw", Step(inputs=("settings.localize", "depth"), results=("recording",), code="3")),
     "denoised_stack": Step(inputs=("model",), results=("recording",)),
     **_branch(
         "denoised",

@@ -361,8 +361,13 @@ class Video(ArraySource):
         return np.arange(0, self.facts.frame_count, self.gop)
 
 
-@pytest.mark.parametrize(("frames", "most"), [(3, 3), (100, 12), (1000, 50), (9000, 160)])
-@pytest.mark.parametrize("kind", [ArraySource, Video])
+@pytest.mark.parametrize(
+    ("kind", "frames", "most"),
+    [
+        *((ArraySource, *counts) for counts in [(3, 3), (100, 12), (1000, 25), (9000, 160)]),
+        *((Video, *counts) for counts in [(3, 3), (100, 12), (1000, 50), (9000, 160)]),
+    ],
+)
 def test_the_sample_is_small_spread_and_always_the_same(kind, frames, most):
     source = kind(np.arange(frames, dtype=np.uint16)[:, None, None] + np.zeros((8, 8), np.uint16))
     sample = take_sample(source)
@@ -410,8 +415,8 @@ def test_tainted_frames_are_left_out_of_the_sample_while_there_are_others():
             for chunk in super().chunks(size):
                 yield replace(chunk, is_tainted=chunk.frame % self.every == 0)
 
-    sample = take_sample(Damaged(np.zeros((400, 8, 8), np.uint8)))
+    sample = take_sample(Damaged(np.zeros((800, 8, 8), np.uint8)))
     assert len(sample.frames) >= 10
     assert (sample.frame % 3 != 0).all()
     Damaged.every = 1
-    assert len(take_sample(Damaged(np.zeros((400, 8, 8), np.uint8))).frames) == 20
+    assert len(take_sample(Damaged(np.zeros((800, 8, 8), np.uint8))).frames) == 20
