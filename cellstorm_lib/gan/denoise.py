@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.errors import RecordingError
@@ -35,10 +36,11 @@ class DenoisedScale:
 
     def values(self, light_e: Frames) -> npt.NDArray[np.uint16]:
         """Return photoelectrons as values of the stack."""
-        values = light_e / np.float32(self.step_e)
-        np.rint(values, out=values)
-        np.clip(values, 0.0, 65535.0, out=values)
-        return values.astype(np.uint16)
+        values = np.empty(light_e.shape, np.uint16)
+        _write_values(
+            np.ascontiguousarray(light_e).ravel(), np.float32(self.step_e), values.ravel()
+        )
+        return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -192,3 +194,11 @@ def _runs(source: FrameSource, reach: int, size: int) -> Iterator[_Run]:
 def _flat_field(calibration: CameraCalibration) -> Frames | None:
     """Return the relative light at each pixel; None where it was not mapped."""
     return None if calibration.maps is None else calibration.maps.relative_sensitivity
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write_values(light_e: Any, step_e: Any, values: Any) -> None:
+    """Write light in whole steps."""
+    for i in range(len(light_e)):
+        value = np.rint(light_e[i] / step_e)
+        values[i] = np.uint16(min(max(value, np.float32(0.0)), np.float32(65535.0)))

@@ -170,7 +170,7 @@ class Denoiser:
         else:
             self._compute_whole(film, np.arange(len(made)), made)
         light = made[:, margin.top_px :, margin.left_px :][:, :height, :width]
-        light = np.maximum(light, np.float32(0.0))
+        np.maximum(light, np.float32(0.0), out=light)
         light *= np.float32(self.recipe.input_scale_e)
         return Denoised(light_e=light, active_shares=shares)
 

@@ -83,14 +83,18 @@ def _active_cells(frame_e: Any, noise_multiple: Any, noise_variance: Any) -> Any
     """Return the active cells, see `active_cells`."""
     pairs = _pair_sums(frame_e)
     rows, columns = pairs.shape[0] // 4, pairs.shape[1] // 4
-    around = _surroundings(pairs, rows, columns)
+    limits = _surroundings(pairs, rows, columns)
+    for row in range(rows):
+        for column in range(columns):
+            level = limits[row, column]
+            deviation = np.sqrt((max(level, np.float32(0.0)) + noise_variance) / _BOX_PIXELS)
+            limits[row, column] = (level + noise_multiple * deviation) * _BOX_PIXELS
     boxes = pairs[:-1, :-1] + pairs[:-1, 1:] + pairs[1:, :-1] + pairs[1:, 1:]
     active = np.zeros((rows, columns), np.bool_)
     for y in range(boxes.shape[0]):
-        for x in range(boxes.shape[1]):
-            level = around[y // 4, x // 4]
-            deviation = np.sqrt((max(level, np.float32(0.0)) + noise_variance) / _BOX_PIXELS)
-            if boxes[y, x] > (level + noise_multiple * deviation) * _BOX_PIXELS:
+        line, least = boxes[y], limits[y // 4]
+        for x in range(len(line)):
+            if line[x] > least[x // 4]:
                 reach_px = _SPOT_PX if _is_summit(boxes, y, x) else _BOX_PX // 2
                 _mark(active, 2 * y + 2, 2 * x + 2, reach_px)
     return active
@@ -109,9 +113,9 @@ def _pair_sums(frame_e: Any) -> Any:
     height, width = frame_e.shape[0] // 2, frame_e.shape[1] // 2
     pairs = np.empty((height, width), np.float32)
     for y in range(height):
+        above, below, line = frame_e[2 * y], frame_e[2 * y + 1], pairs[y]
         for x in range(width):
-            above = frame_e[2 * y, 2 * x] + frame_e[2 * y, 2 * x + 1]
-            pairs[y, x] = above + frame_e[2 * y + 1, 2 * x] + frame_e[2 * y + 1, 2 * x + 1]
+            line[x] = above[2 * x] + above[2 * x + 1] + below[2 * x] + below[2 * x + 1]
     return pairs
 
 

@@ -126,8 +126,10 @@ def _gather(film: Any, where: Any, more_top: int, more_left: int, windows: Any) 
         frame, top, left = where[index, 0], where[index, 3] - more_top, where[index, 4] - more_left
         for channel in range(windows.shape[1]):
             for y in range(windows.shape[2]):
-                for x in range(windows.shape[3]):
-                    windows[index, channel, y, x] = film[frame + channel, top + y, left + x]
+                line = film[frame + channel, top + y, left : left + windows.shape[3]]
+                copied = windows[index, channel, y]
+                for x in range(len(copied)):
+                    copied[x] = line[x]
 
 
 @_compiled

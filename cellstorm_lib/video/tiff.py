@@ -16,6 +16,8 @@ from cellstorm_lib.video import tiff_metadata
 from cellstorm_lib.video.tiff_pages import UNREADABLE, opened_tiff, refuse_impossible
 
 _DEFLATE_LEVEL = 2
+#: Pages that are written together, unless they have more bytes than this.
+_PAGES_AT_ONCE, _BYTES_AT_ONCE = 64, 1 << 22
 
 
 def write_stack(
@@ -65,10 +67,10 @@ def write_stack(
     count, frame = 0, np.zeros((0, 0), dtype=np.uint8)
     with written_whole(path) as temporary:
         with tifffile.TiffWriter(temporary, bigtiff=True) as tif:
-            for frame in _uniform_frames(path, chunks):
+            for frame, pages in _pages(path, chunks):
                 tif.write(
-                    iter([_deflated(frame)]),
-                    shape=frame.shape,
+                    iter(pages),
+                    shape=(len(pages), *frame.shape),
                     dtype=frame.dtype,
                     rowsperstrip=frame.shape[0],
                     photometric="minisblack",
@@ -78,7 +80,7 @@ def write_stack(
                     software="cellstorm",
                     description="cellstorm" if count == 0 else None,
                 )
-                count += 1
+                count += len(pages)
         if count == 0:
             raise ExportError(f"cannot write {path}: there are no frames; check the frame range")
         text = tiff_metadata.ome_text(
@@ -186,6 +188,27 @@ def read_image_details(path: Path) -> dict[str, Any]:
 def _deflated(frame: npt.NDArray[Any]) -> bytes:
     """Return a frame compressed: several times faster than zlib, and no larger."""
     return bytes(imagecodecs.zlibng_encode(frame.tobytes(), level=_DEFLATE_LEVEL))
+
+
+def _pages(
+    path: Path, chunks: Iterable[npt.NDArray[Any]]
+) -> Iterator[tuple[npt.NDArray[Any], list[bytes]]]:
+    """Yield the compressed pages that are written together, with a frame of their shape and type.
+
+    The first is alone, for it alone has a description. A page by itself costs more to write than to
+    compress.
+    """
+    pages: list[bytes] = []
+    size, is_first = 0, True
+    frame = np.zeros((0, 0), dtype=np.uint8)
+    for frame in _uniform_frames(path, chunks):
+        pages.append(_deflated(frame))
+        size += len(pages[-1])
+        if is_first or len(pages) == _PAGES_AT_ONCE or size > _BYTES_AT_ONCE:
+            yield frame, pages
+            pages, size, is_first = [], 0, False
+    if pages:
+        yield frame, pages
 
 
 def _uniform_frames(path: Path, chunks: Iterable[npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:
