@@ -3,8 +3,8 @@
     python examples/train_champion.py            (replaces the weights that are shipped)
     python examples/train_champion.py --check    (compares with them)
 
-Pairs by simulation and the default recipe, one thread, which decides the last bits. On another
-kind of processor the last bits, and so the digest, may differ; the scores hardly do.
+Pairs by simulation and the default recipe, on two threads: their number decides the last bits. On
+another kind of processor these, and so the digest, may differ; the scores hardly do.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from cellstorm_lib.gan.recipe import recipe_named
 from cellstorm_lib.gan.train import Progress, train
 from cellstorm_lib.pairs.simulated import simulated_pairs
 
-THREADS = 1
+THREADS = 2
 
 
 def tell(progress: Progress) -> None:

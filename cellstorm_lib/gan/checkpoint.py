@@ -20,7 +20,7 @@ from cellstorm_lib.gan.recipe import Recipe
 from cellstorm_lib.pairs.pair_set import PairSet
 from cellstorm_lib.settings import settings_from
 
-_FORMAT = "cellstorm denoiser 1"
+_KIND, _FORMAT = "cellstorm denoiser ", "cellstorm denoiser 2"
 #: One entry of the header holds everything: of several the order would change from file to file.
 _KEY = "cellstorm"
 _NO_PICKLES = (
@@ -122,7 +122,7 @@ def make_generator(recipe: Recipe) -> nn.Module:
     if recipe.architecture == "unet":
         return UnetGenerator(recipe.frames, recipe.first_filters, recipe.depth)
     first = recipe.first_filters
-    return LeanGenerator(recipe.frames, (first, first * 3 // 2, first * 2))
+    return LeanGenerator(recipe.frames, (first, 2 * first, 3 * first))
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -160,8 +160,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         header = dict(json.loads((content.metadata() or {}).get(_KEY, "{}")))
         weights = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     if header.get("format") != _FORMAT:
+        owner = "this program"
+        if str(header.get("format")).startswith(_KIND):
+            owner = f"this version of it, {__version__}, whose networks have other layers"
         raise CheckpointError(
-            f"{path} holds weights, but not of this program; train one with `cellstorm train`"
+            f"{path} holds weights, but not of {owner}; train one with `cellstorm train`"
         )
     with refusing(CheckpointError, path, "cannot be used", "train it again"):
         checkpoint = Checkpoint(

@@ -16,7 +16,7 @@ from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.threads import in_order
 from cellstorm_lib.video.array import ArraySource
 
-_CHUNK_PX = 1 << 21
+_CHUNK_PX = 1 << 22
 #: Read ahead, so that no thread ever waits for the file.
 _RUNS_PER_WORKER = 2
 _LEAST_SIDE_PX = 16

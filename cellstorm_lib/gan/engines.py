@@ -1,6 +1,5 @@
 """What computes a network: torch everywhere, OpenVINO where it is installed and faster."""
 
-import os
 from importlib.util import find_spec
 
 from cellstorm_lib.errors import SettingsError
@@ -8,6 +7,7 @@ from cellstorm_lib.gan.checkpoint import Checkpoint
 from cellstorm_lib.gan.devices import device_named
 from cellstorm_lib.gan.engine import Engine
 from cellstorm_lib.gan.engine_torch import TorchEngine
+from cellstorm_lib.threads import processor_count
 
 ENGINES = ("auto", "torch", "openvino", "openvino-int8")
 
@@ -60,10 +60,3 @@ def engine_named(
 
         return OpenvinoEngine(checkpoint, workers=count, in_integers=in_integers)
     return TorchEngine(checkpoint, chosen, workers=count)
-
-
-def processor_count() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -15,7 +15,7 @@ from cellstorm_lib.gan.gate import CELL_PX, WINDOW_CELLS
 HALO_PX = 8
 PATCH_PX = WINDOW_CELLS * CELL_PX + 2 * HALO_PX
 #: Patches in one call; those at the edges of a frame are of eight kinds, so fewer of each.
-PATCHES_AT_ONCE, EDGE_PATCHES_AT_ONCE = 16, 4
+PATCHES_AT_ONCE, EDGE_PATCHES_AT_ONCE = 16, 8
 #: Further away than this nothing changes what the lean network makes of a pixel.
 FIELD_PX = 64
 #: Frames larger than this are computed in tiles.

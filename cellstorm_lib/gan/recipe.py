@@ -63,7 +63,7 @@ class Recipe:
         default=0.998,
         metadata={"about": "weights are averaged over the last steps: memory per step, 0 for none"},
     )
-    steps: int = field(default=6000, metadata={"about": "updates of the weights"})
+    steps: int = field(default=16_000, metadata={"about": "updates of the weights"})
     batch: int = field(default=32, metadata={"about": "samples per update"})
     crop_px: int = field(default=64, metadata={"about": "side of a sample, a multiple of 16"})
     share_with_light: float = field(

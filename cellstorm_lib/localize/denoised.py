@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import uniform_filter
 
 from cellstorm_lib.camera import CameraCalibration
 from cellstorm_lib.localize.denoised_traits import DenoisedLevel
@@ -27,13 +28,15 @@ from cellstorm_lib.localize.fit_settings import FitSettings
 from cellstorm_lib.localize.noise_floor import REFERENCE_AREA_PX
 from cellstorm_lib.localize.search import Candidates
 
-#: Limits of the threshold, photoelectrons of the band-passed image: spots of 100 and of 120
-#: photoelectrons, 1.3 px wide. They and the share were chosen on the benchmark films.
-SURE_THRESHOLD, MOST_THRESHOLD = 3.6, 4.25
-#: The lower limit where molecules are many and a few false ones do not matter: 70 photoelectrons.
-LEAST_THRESHOLD = 2.5
-#: Threshold of a search whose finds are judged one by one: 36 photoelectrons.
-LOOSE_THRESHOLD = 1.3
+#: Photoelectrons of a spot that is sure, and limits of the threshold. They and the share were
+#: chosen on the benchmark films.
+SURE_PHOTONS, MOST_PHOTONS = 100.0, 120.0
+#: The lower limit where molecules are many and a few false ones do not matter.
+LEAST_PHOTONS = 70.0
+#: Photoelectrons for each one of the height in the band-passed image, of spots 0.85 px wide.
+_USUAL_PER_HEIGHT = 18.0
+#: Height from which on a search finds what is judged one by one: 29 photoelectrons.
+LOOSE_THRESHOLD = 1.6
 _MANY_PER_FRAME = 1.0
 _SHARE = 0.45
 #: Photoelectrons RMS that each pixel of a denoised frame is taken to be off: with it, the stated
@@ -58,8 +61,9 @@ def denoised_level(sample_e: npt.NDArray[np.float32], photons_per_adu: float) ->
     """Return what the spots of denoised frames are compared with.
 
     The threshold is 0.45 of the median of the spots that are sure (above 100 photoelectrons), but
-    at most that of 120 photoelectrons, and at least that of 70 where there are many sure ones (one
-    in 256 x 256 pixels of a frame), that of 100 where there are few.
+    at most 120 photoelectrons, and at least 70 where there are many sure ones (one in 256 x 256
+    pixels of a frame), 100 where there are few. How high a spot of so many photoelectrons stands
+    depends on how wide the network makes it, and is measured.
 
     Parameters
     ----------
@@ -68,22 +72,28 @@ def denoised_level(sample_e: npt.NDArray[np.float32], photons_per_adu: float) ->
     photons_per_adu : float
         Photoelectrons per value of the stack.
     """
-    height = [
-        find_extrema(wavelet_band(frame[None]), follows=np.zeros(1, np.bool_)).height
-        for frame in sample_e
-    ]
-    sure = np.concatenate(
-        [np.empty(0, np.float32), *(one[one >= SURE_THRESHOLD] for one in height)]
-    )
-    usual = float(np.median(sure)) if len(sure) else SURE_THRESHOLD
+    heights, lights = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
+    for frame in sample_e:
+        found = find_extrema(wavelet_band(frame[None]), follows=np.zeros(1, np.bool_))
+        around = uniform_filter(frame, _BOX_PX, mode="constant") * np.float32(_BOX_PX**2)
+        heights.append(found.height)
+        lights.append(around[found.row, found.column])
+    height, light = np.concatenate(heights), np.concatenate(lights)
+    per_height = _USUAL_PER_HEIGHT
+    if (light >= SURE_PHOTONS).any():
+        per_height = float(np.median((light / height)[light >= SURE_PHOTONS]))
+    photons = per_height * height
+    sure = photons[photons >= SURE_PHOTONS]
+    usual = float(np.median(sure)) if len(sure) else SURE_PHOTONS
     is_rare = len(sure) * REFERENCE_AREA_PX <= _MANY_PER_FRAME * sample_e.size
     threshold = (
-        SURE_THRESHOLD
-        if is_rare
-        else float(np.clip(_SHARE * usual, LEAST_THRESHOLD, MOST_THRESHOLD))
+        SURE_PHOTONS if is_rare else float(np.clip(_SHARE * usual, LEAST_PHOTONS, MOST_PHOTONS))
     )
     return DenoisedLevel(
-        photons_per_adu=photons_per_adu, threshold_photons=threshold, usual_photons=usual
+        photons_per_adu=photons_per_adu,
+        photons_per_height=per_height,
+        threshold_photons=threshold / per_height,
+        usual_photons=usual / per_height,
     )
 
 

@@ -27,8 +27,6 @@ DENOISED_TRAITS = (
     "log_ring",
     "log_ring_spread",
 )
-#: Photoelectrons of a spot 1.3 px wide, for each one of its height in the band-passed image.
-_PHOTONS_PER_HEIGHT = 28.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +37,8 @@ class DenoisedLevel:
     ----------
     photons_per_adu : float
         Turns the values of the stack into photoelectrons.
+    photons_per_height : float
+        Photoelectrons of a spot for each one of its height in the band-passed image.
     threshold_photons : float
         The height at which a search by brightness alone would draw the line, photoelectrons of the
         band-passed image.
@@ -49,6 +49,7 @@ class DenoisedLevel:
     kind: ClassVar[Kind] = "denoised"
     enough_if_bright: ClassVar[float] = 0.5
     photons_per_adu: float
+    photons_per_height: float
     threshold_photons: float
     usual_photons: float
 
@@ -82,5 +83,5 @@ class DenoisedLevel:
 
         What looks like a fragment of a blink may be a whole one where molecules are dim.
         """
-        is_bright = fits.photons >= _PHOTONS_PER_HEIGHT * self.threshold_photons
+        is_bright = fits.photons >= self.photons_per_height * self.threshold_photons
         return np.where(is_bright, self.enough_if_bright * least, least)

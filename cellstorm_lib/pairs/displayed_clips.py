@@ -23,7 +23,7 @@ class ClipSettings:
     side_px: int = field(
         default=192, metadata=about("side of a clip, a multiple of 16", at_least=16)
     )
-    frames: int = field(default=14, metadata=about("camera frames of a clip", at_least=3))
+    frames: int = field(default=8, metadata=about("camera frames of a clip", at_least=3))
     clips: int = field(
         default=160, metadata=about("most clips; chosen by chance where there are more", at_least=1)
     )

@@ -94,10 +94,17 @@ def localized_pairs(
     """
     settings = settings or LocalizedPairsSettings()
     _refuse_foreign(source, spots)
-    sigma_px = _width(spots, settings)
+    filmed_sigma_px = _filmed_width(spots, settings)
+    sigma_px = settings.sigma_px or filmed_sigma_px
     candidates = _candidates(source, spots, settings)
     looked_at = _evenly(candidates.good, int(np.ceil(_LOOKED_AT * settings.clips)))
-    maker = ClipMaker(spots=spots, calibration=calibration, settings=settings, sigma_px=sigma_px)
+    maker = ClipMaker(
+        spots=spots,
+        calibration=calibration,
+        settings=settings,
+        sigma_px=sigma_px,
+        filmed_sigma_px=filmed_sigma_px,
+    )
     clips = _clips(source, candidates, looked_at, maker, progress)
     kept = _best(clips, settings)
     left_out = {
@@ -201,15 +208,15 @@ def _field_text(field: tuple[int, int, int, int]) -> str:
     return "{}x{}+{}+{}".format(*field)
 
 
-def _width(spots: Localizations, settings: LocalizedPairsSettings) -> float:
-    """Return the width spots are drawn with: the chosen one, else the median of those fitted."""
-    if settings.sigma_px is not None:
-        return settings.sigma_px
-    if "sigma_nm" not in spots or not len(spots):
+def _filmed_width(spots: Localizations, settings: LocalizedPairsSettings) -> float:
+    """Return the width of spots in the film: the median of those fitted, else the chosen one."""
+    if "sigma_nm" in spots and len(spots):
+        return float(np.median(spots.column("sigma_nm"))) / spots.field.pixel_size_nm
+    if settings.sigma_px is None:
         raise SettingsError(
             "the table holds no widths of spots; choose sigma_px for the drawn ones"
         )
-    return float(np.median(spots.column("sigma_nm"))) / spots.field.pixel_size_nm
+    return settings.sigma_px
 
 
 def _evenly(good: Sequence[_Place], count: int) -> list[_Place]:

@@ -122,26 +122,32 @@ class ClipMaker:
         What is trusted.
     sigma_px : float
         Width of the drawn spots.
+    filmed_sigma_px : float
+        Width of the spots in the film, by which its light is compared with them.
     """
 
     spots: Localizations
     calibration: CameraCalibration
     settings: LocalizedPairsSettings
     sigma_px: float
+    filmed_sigma_px: float
 
     def clip(self, window: Window, tile: Roi, reason: npt.NDArray[np.int64]) -> Clip:
         """Return one part of the field; `reason` is what the table says of all frames."""
         filmed = window.frames[:, *tile.slices]
         frames = range(window.start, window.start + len(filmed))
         light_e, count, photons = drawn_light(self.spots, tile, frames, sigma_px=self.sigma_px)
+        expected_e = light_e
+        if self.filmed_sigma_px != self.sigma_px:
+            expected_e, _, _ = drawn_light(self.spots, tile, frames, sigma_px=self.filmed_sigma_px)
         above_adu = filmed - np.float32(self.calibration.offset_adu)
         film_e = above_adu * np.float32(self.calibration.gain_e_per_adu)
         judged = judge_by_film(
             reason[frames.start : frames.stop],
             window.is_tainted,
             film_e,
-            light_e,
-            sigma_px=self.sigma_px,
+            expected_e,
+            sigma_px=self.filmed_sigma_px,
             settings=self.settings,
         )
         return Clip(
@@ -152,7 +158,7 @@ class ClipMaker:
             bits_per_px=window.bits_per_px,
             spots=count,
             photons=photons,
-            changes=changes_together(film_e, light_e, sigma_px=self.sigma_px),
+            changes=changes_together(film_e, expected_e, sigma_px=self.filmed_sigma_px),
         )
 
 

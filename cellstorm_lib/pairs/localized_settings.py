@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cellstorm_lib.pairs.pair_set import refuse_off_grid
+from cellstorm_lib.pairs.pair_set import LIGHT_SIGMA_PX, refuse_off_grid
 from cellstorm_lib.simulate.ranges import about, check_ranges
 
 
@@ -12,14 +12,14 @@ class LocalizedPairsSettings:
     """How many clips of a recording are taken, how spots are drawn, and what is trusted."""
 
     clips: int = field(
-        default=60, metadata=about("clips of a recording, at most; the best ones", at_least=1)
+        default=100, metadata=about("clips of a recording, at most; the best ones", at_least=1)
     )
     side_px: int = field(default=192, metadata=about("side of a clip, a multiple of 16"))
-    frames: int = field(default=14, metadata=about("frames of a clip", at_least=1))
+    frames: int = field(default=8, metadata=about("frames of a clip", at_least=1))
     sigma_px: float | None = field(
-        default=None,
+        default=LIGHT_SIGMA_PX,
         metadata=about(
-            "width of the drawn spots, camera pixels; empty: the median of those fitted",
+            "width of the drawn spots, camera pixels; empty: as filmed, the median of those fitted",
             at_least=0.2,
             at_most=50,
         ),

@@ -19,6 +19,9 @@ Method = Literal["simulated", "displayed", "localized"]
 
 #: The codec's macroblock; clips lie on this grid of the full frame.
 GRID_PX = 16
+#: Width that molecules are given in the light, camera pixels: narrower than any lens makes them, so
+#: that a network that learned it parts those that touch; wide enough for their place to be fitted.
+LIGHT_SIGMA_PX = 0.85
 
 _FORMAT = "cellstorm pairs 1"
 _FRAMES = ("filmed", "light_e")

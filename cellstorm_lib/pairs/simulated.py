@@ -2,22 +2,31 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.errors import SettingsError
-from cellstorm_lib.pairs.pair_set import PairSet, Split, joined, refuse_off_grid
+from cellstorm_lib.pairs.pair_set import (
+    LIGHT_SIGMA_PX,
+    PairSet,
+    Split,
+    joined,
+    refuse_off_grid,
+)
 from cellstorm_lib.pairs.random_scenes import SceneRanges, random_scene
 from cellstorm_lib.recording import FrameChunk
 from cellstorm_lib.simulate.cameras import PhoneSettings
 from cellstorm_lib.simulate.exposure import calibration_of
+from cellstorm_lib.simulate.gaussian import GaussianSpotSettings
 from cellstorm_lib.simulate.ranges import about, check_ranges
 from cellstorm_lib.simulate.scene import Scene
 from cellstorm_lib.simulate.sensor import vignetting
 from cellstorm_lib.simulate.simulate import simulate_scene
+from cellstorm_lib.simulate.spot import prepared_spot
+from cellstorm_lib.threads import in_order, processor_count
 from cellstorm_lib.video.read import open_recording
 from cellstorm_lib.video.write import EncoderSettings, write_video
 
@@ -26,11 +35,19 @@ from cellstorm_lib.video.write import EncoderSettings, write_video
 class SimulatedPairsSettings:
     """How many scenes, and how much of each."""
 
-    scenes: int = field(default=800, metadata={"about": "random scenes, each its own camera"})
+    scenes: int = field(default=2000, metadata={"about": "random scenes, each its own camera"})
     side_px: int = field(default=192, metadata={"about": "side of a clip, a multiple of 16"})
-    frames: int = field(default=14, metadata={"about": "frames of a clip"})
+    frames: int = field(default=8, metadata={"about": "frames of a clip"})
     lead_frames: int = field(
         default=12, metadata={"about": "frames filmed before, so that the codec has settled"}
+    )
+    light_sigma_px: float | None = field(
+        default=LIGHT_SIGMA_PX,
+        metadata=about(
+            "width of molecules in the light that is learned, camera pixels; empty: as filmed",
+            at_least=0.2,
+            at_most=50,
+        ),
     )
     validation_share: float = field(default=0.08, metadata={"about": "scenes for validation"})
     test_share: float = field(default=0.04, metadata={"about": "scenes for the test"})
@@ -69,8 +86,8 @@ def simulated_pairs(
         Called with scenes done and scenes in all.
     """
     settings = settings or SimulatedPairsSettings()
-    clips = []
-    for number in range(settings.scenes):
+
+    def clip(number: int) -> PairSet:
         scene = random_scene(
             number,
             seed=settings.seed,
@@ -79,24 +96,41 @@ def simulated_pairs(
             ranges=ranges,
             phone=phone,
         )
-        clips.append(
-            pairs_of_scene(scene, split=_split(number, settings), first=settings.lead_frames)
+        return pairs_of_scene(
+            scene,
+            split=_split(number, settings),
+            first=settings.lead_frames,
+            light_sigma_px=settings.light_sigma_px,
         )
-        if progress is not None:
-            progress(number + 1, settings.scenes)
 
+    clips = []
+    threads = processor_count()
+    for one in in_order(clip, range(settings.scenes), threads=threads, most_ahead=2 * threads):
+        clips.append(one)
+        if progress is not None:
+            progress(len(clips), settings.scenes)
     return joined(clips)
 
 
-def pairs_of_scene(scene: Scene, *, split: Split, first: int = 0) -> PairSet:
-    """Return one scene, filmed and decoded again, as one clip from frame `first` on."""
+def pairs_of_scene(
+    scene: Scene, *, split: Split, first: int = 0, light_sigma_px: float | None = None
+) -> PairSet:
+    """Return one scene, filmed and decoded again, as one clip from frame `first` on.
+
+    With a `light_sigma_px` its molecules are Gaussians of that width in the light, instead of as
+    wide as they are filmed.
+    """
     simulation = simulate_scene(scene)
     frames = range(scene.frame_count)
-    chunk = simulation.chunk(frames)
+    levels = simulation.chunk(frames).levels
+    if light_sigma_px is not None:
+        narrow = GaussianSpotSettings(sigma_px=light_sigma_px)
+        spot = prepared_spot(narrow, pixel_size_nm=scene.field.pixel_size_nm)
+        simulation = replace(simulation, spot=spot)
     background_e = simulation.background_over(frames)
     seen = vignetting(scene.camera.sensor, background_e.shape[1:]).astype(np.float32)
-    light_e = seen * np.maximum(chunk.expected_e - background_e, 0.0)
-    filmed, is_key, bits_per_px = _through_the_codec(chunk.levels, scene)
+    light_e = seen * np.maximum(simulation.expected_e(frames) - background_e, 0.0)
+    filmed, is_key, bits_per_px = _through_the_codec(levels, scene)
     calibration = calibration_of(scene.camera)
     return PairSet(
         filmed=filmed[None, first:],

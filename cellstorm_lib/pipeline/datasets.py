@@ -1,6 +1,6 @@
 """What a dataset is made of: one YAML file per dataset."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cellstorm_lib.errors import SettingsError
@@ -17,7 +17,10 @@ from cellstorm_lib.simulate.scene import Scene, preset_names, read_preset, read_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairsRecipe:
-    """What the training pairs of a dataset are made of; everything left out takes its default."""
+    """What the training pairs of a dataset are made of; everything left out takes its default.
+
+    Where displayed pairs have a share, molecules of all pairs are as wide as they are filmed.
+    """
 
     shares: MethodShares = field(
         default_factory=MethodShares,
@@ -69,6 +72,11 @@ class PairsRecipe:
             )
         if len(set(self.recordings)) < len(self.recordings):
             raise SettingsError(f"recordings must differ, got {list(self.recordings)}")
+        if self.shares.displayed > 0:
+            # a network that learned molecules of two widths would know neither
+            as_filmed = replace(self.simulated, light_sigma_px=None)
+            object.__setattr__(self, "simulated", as_filmed)
+            object.__setattr__(self, "localized", replace(self.localized, sigma_px=None))
         if self.most_frames is not None and self.most_frames < 1:
             raise SettingsError(f"most_frames must be 1 or more, got {self.most_frames}")
 

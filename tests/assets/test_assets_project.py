@@ -18,6 +18,7 @@ from cellstorm_assets.project import (
 )
 from cellstorm_lib.errors import ExportError, RecordingError, SettingsError
 from cellstorm_lib.files import is_plain_name
+from cellstorm_lib.pairs.pair_set import LIGHT_SIGMA_PX
 from cellstorm_lib.pipeline.choice import RecordingChoice, read_choice, sidecar_of
 from cellstorm_lib.pipeline.datasets import DatasetRecipe, dataset_names, read_recipe, scene_of
 
@@ -143,6 +144,18 @@ def test_names_in_recipes_lead_nowhere_else(project: Project, tmp_path: Path, na
         scene_of(DatasetRecipe(scene=name), project.datasets_folder)
     with pytest.raises(SettingsError, match="must name a file in"):
         read_recipe(project.datasets_folder, name)
+
+
+@pytest.mark.parametrize(
+    ("shares", "width_px"), [("{simulated: 1}", LIGHT_SIGMA_PX), ("{displayed: 1}", None)]
+)
+def test_all_pairs_of_a_mixture_are_of_one_width(
+    project: Project, shares: str, width_px: float | None
+) -> None:
+    recipe = f"pairs: {{shares: {shares}, recordings: [a.mp4]}}\ndisplay: {{}}\n"
+    (project.datasets_folder / "mixed.yaml").write_text(recipe)
+    pairs = read_recipe(project.datasets_folder, "mixed").pairs
+    assert (pairs.simulated.light_sigma_px, pairs.localized.sigma_px) == (width_px, width_px)
 
 
 def test_hidden_files_and_sidecars_are_not_recordings(project: Project) -> None:

@@ -273,11 +273,11 @@ def test_the_example_recipes_can_be_read(path: Path) -> None:
         ("pairs: {simulated: {side_px: 50}}", "side_px must be a multiple of 16"),
         (
             "pairs: {shares: {localized: 1}, recordings: [a.mp4], localized: {side_px: 96}}",
-            "one size, got simulated 14 frames of 192 px, localized 14 frames of 96 px",
+            "one size, got simulated 8 frames of 192 px, localized 8 frames of 96 px",
         ),
         (
             "pairs: {shares: {displayed: 1}}\ndisplay: {clips: {frames: 9}}",
-            "got simulated 14 frames of 192 px, displayed 9 frames of 192 px",
+            "got simulated 8 frames of 192 px, displayed 9 frames of 192 px",
         ),
         ("pairs: {shares: {displayed: 1}}", "nothing says what is shown.*`display: {}`"),
         ("pairs: {method: simulated}", "unknown setting pairs.method"),

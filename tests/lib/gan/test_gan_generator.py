@@ -13,7 +13,7 @@ def parameters(network: nn.Module) -> int:
 
 
 def test_the_lean_network_is_as_small_as_it_says() -> None:
-    assert parameters(LeanGenerator(3, (16, 24, 32))) == 62_548
+    assert parameters(LeanGenerator(3, (16, 32, 48))) == 64_532
 
 
 def test_the_papers_networks_have_the_size_of_its_published_code() -> None:

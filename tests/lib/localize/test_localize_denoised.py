@@ -7,16 +7,17 @@ import pytest
 from localize_scenes import PHONE, expected_frame
 
 from cellstorm_lib.localize.denoised import (
-    LEAST_THRESHOLD,
+    LEAST_PHOTONS,
     LOOSE_THRESHOLD,
-    MOST_THRESHOLD,
-    SURE_THRESHOLD,
+    MOST_PHOTONS,
+    SURE_PHOTONS,
     denoised_camera,
     denoised_level,
     detect_denoised,
     fit_denoised,
 )
 from cellstorm_lib.localize.detect import DetectSettings
+from cellstorm_lib.localize.filters import wavelet_band
 from cellstorm_lib.localize.fit_settings import FitSettings
 from cellstorm_lib.localize.localize import LocalizeSettings, localize
 from cellstorm_lib.video.array import ArraySource
@@ -35,30 +36,43 @@ def found_in(source, **settings):
     return localize(source, PHONE, pixel_size_nm=100.0, settings=LocalizeSettings(**settings))
 
 
-def light_of(photons):
+def light_of(photons, sigma_px=1.3):
     spots = [(12.5 + 24 * (k % 3), 12.5 + 24 * (k // 3), p) for k, p in enumerate(photons)]
-    return expected_frame((72, 72), spots, background=0.0).astype(np.float32)[None]
+    frame = expected_frame((72, 72), spots, background=0.0, sigma=sigma_px)
+    return frame.astype(np.float32)[None]
 
 
 def threshold_of(light):
-    return denoised_level(light, STEP_E).threshold_photons
+    level = denoised_level(light, STEP_E)
+    return level.photons_per_height * level.threshold_photons
 
 
 def test_the_threshold_follows_the_usual_spot_between_limits() -> None:
-    assert threshold_of(light_of([140.0] * 9)) == LEAST_THRESHOLD
-    assert threshold_of(light_of([1000.0] * 9)) == MOST_THRESHOLD
-    between = threshold_of(light_of([250.0] * 9))
-    assert LEAST_THRESHOLD < between < MOST_THRESHOLD
+    assert threshold_of(light_of([140.0] * 9)) == pytest.approx(LEAST_PHOTONS)
+    assert threshold_of(light_of([1000.0] * 9)) == pytest.approx(MOST_PHOTONS)
+    # the fitted box holds 0.88 of the light of a spot 1.3 px wide
+    between = threshold_of(light_of([220.0] * 9))
+    assert between == pytest.approx(0.45 * 220.0 * 0.88, rel=0.02)
     # spots too faint to be sure of have no say in what is usual
-    assert threshold_of(light_of([250.0] * 4 + [60.0] * 5)) == pytest.approx(between)
+    assert threshold_of(light_of([220.0] * 4 + [60.0] * 5)) == pytest.approx(between)
+
+
+@pytest.mark.parametrize("sigma_px", [0.85, 1.3])
+def test_a_threshold_is_as_many_photons_however_wide_a_network_makes_spots(sigma_px) -> None:
+    level = denoised_level(light_of([2000.0] * 9, sigma_px), STEP_E)
+    dimmer, brighter = (
+        wavelet_band(light_of([photons], sigma_px)).max() for photons in (110.0, 145.0)
+    )
+    assert dimmer < level.threshold_photons < brighter
 
 
 def test_where_sure_spots_are_rare_no_faint_one_is_believed() -> None:
-    assert threshold_of(np.zeros((2, 32, 32), np.float32)) == SURE_THRESHOLD
-    assert threshold_of(np.zeros((0, 32, 32), np.float32)) == SURE_THRESHOLD
-    assert threshold_of(light_of([80.0] * 9)) == SURE_THRESHOLD
+    assert threshold_of(np.zeros((2, 32, 32), np.float32)) == pytest.approx(SURE_PHOTONS)
+    assert threshold_of(np.zeros((0, 32, 32), np.float32)) == pytest.approx(SURE_PHOTONS)
+    assert threshold_of(light_of([80.0] * 9)) == pytest.approx(SURE_PHOTONS)
     dark = np.zeros((20, 72, 72), np.float32)
-    assert threshold_of(np.concatenate([light_of([1000.0]), dark])) == SURE_THRESHOLD
+    rare = np.concatenate([light_of([1000.0]), dark])
+    assert threshold_of(rare) == pytest.approx(SURE_PHOTONS)
 
 
 def test_what_was_asked_for_is_kept() -> None:

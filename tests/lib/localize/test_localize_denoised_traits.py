@@ -8,7 +8,6 @@ from localize_scenes import PHONE, expected_frame
 
 from cellstorm_lib.localize.around import Surroundings
 from cellstorm_lib.localize.course import courses
-from cellstorm_lib.localize.denoised import SURE_THRESHOLD
 from cellstorm_lib.localize.denoised_traits import DENOISED_TRAITS
 from cellstorm_lib.localize.prepare import LocalizeSettings, prepare
 from cellstorm_lib.video.array import ArraySource
@@ -87,7 +86,8 @@ def test_of_spots_above_the_threshold_half_the_probability_is_enough() -> None:
     ready = prepare(source, PHONE, LocalizeSettings(), pixel_size_nm=100.0)
     (chunk,) = source.chunks(1)
     _, fits = ready.candidates_and_fits(chunk.frames)
-    level = replace(ready.detector.level, threshold_photons=SURE_THRESHOLD)  # 100 photoelectrons
+    level = ready.detector.level
+    level = replace(level, threshold_photons=100.0 / level.photons_per_height)
     needed = dict(
         zip(np.rint(fits.photons / 80.0).tolist(), level.least_probability(fits, 0.4), strict=True)
     )

@@ -15,6 +15,7 @@ from cellstorm_lib.localize.localize import localize
 from cellstorm_lib.pairs.localized import localized_pairs
 from cellstorm_lib.pairs.localized_clips import drawn_light, tiles_of
 from cellstorm_lib.pairs.localized_settings import LocalizedPairsSettings
+from cellstorm_lib.pairs.pair_set import LIGHT_SIGMA_PX
 from cellstorm_lib.pairs.trust import (
     agreement_of,
     changes_together,
@@ -147,7 +148,8 @@ def test_drawn_light_is_the_true_light_and_not_shifted(scene) -> None:
     _, light, film = scene
     source = ArraySource(film, name="cell.tif")
     spots, _ = localize(source, CAMERA, pixel_size_nm=PIXEL_NM, threads=1)
-    pairs, report = localized_pairs(source, CAMERA, spots, SETTINGS)
+    as_filmed = replace(SETTINGS, sigma_px=None)
+    pairs, report = localized_pairs(source, CAMERA, spots, as_filmed)
     assert report.clips == len(pairs) > 20
     assert set(pairs.method.tolist()) == {"localized"}
     assert set(pairs.origin.tolist()) == {"cell.tif"}
@@ -164,13 +166,13 @@ def test_drawn_light_is_the_true_light_and_not_shifted(scene) -> None:
     assert report.photons_per_spot == pytest.approx(1000.0, rel=0.05)
     # The measure sees a shift of a tenth of a pixel, and the paper's stretching by the maximum.
     moved = spots.with_columns(x_nm=spots.column("x_nm") + 0.1 * PIXEL_NM)
-    drawn = localized_pairs(source, CAMERA, moved, SETTINGS)[0].light_e.astype(np.float64)[usable]
+    drawn = localized_pairs(source, CAMERA, moved, as_filmed)[0].light_e.astype(np.float64)[usable]
     assert shift_px(drawn, true)[0] == pytest.approx(0.1, abs=0.02)
     width_nm = SIDE_PX * PIXEL_NM
     narrow = spots.take(spots.column("x_nm") < 0.9 * width_nm)
     x_nm = narrow.column("x_nm")
     stretched = narrow.with_columns(x_nm=x_nm / x_nm.max() * width_nm)
-    drawn = localized_pairs(source, CAMERA, stretched, SETTINGS)[0].light_e[:1].astype(np.float64)
+    drawn = localized_pairs(source, CAMERA, stretched, as_filmed)[0].light_e[:1].astype(np.float64)
     assert (
         np.abs(shift_px(drawn, where_of(pairs.part(np.arange(len(pairs)) == 0), film, light))).max()
         > 0.02
@@ -376,15 +378,28 @@ def test_the_best_clips_are_kept_in_their_order(scene) -> None:
 def test_the_width_is_chosen_or_measured(scene) -> None:
     (frame, x, y, photons), _, film = scene
     spots = table_of(frame, x, y, photons)
-    settings = replace(SETTINGS, max_unexplained=1e6)
-    assert localized_pairs(Film(film), CAMERA, spots, settings)[1].is_width_measured
-    sharp, report = localized_pairs(Film(film), CAMERA, spots, replace(settings, sigma_px=0.7))
+    as_filmed = replace(SETTINGS, max_unexplained=1e6, sigma_px=None)
+    wide, report = localized_pairs(Film(film), CAMERA, spots, as_filmed)
+    assert (report.sigma_px, report.is_width_measured) == (pytest.approx(SIGMA_PX), True)
+    sharp, report = localized_pairs(Film(film), CAMERA, spots, replace(as_filmed, sigma_px=0.7))
     assert (report.sigma_px, report.is_width_measured) == (0.7, False)
-    wide, _ = localized_pairs(Film(film), CAMERA, spots, settings)
     assert sharp.light_e.max() > 2 * wide.light_e.max()
     without = spots.with_data(spots.data.drop(columns="sigma_nm"))
     with pytest.raises(SettingsError, match="no widths of spots; choose sigma_px"):
-        localized_pairs(Film(film), CAMERA, without, settings)
+        localized_pairs(Film(film), CAMERA, without, as_filmed)
+
+
+def test_drawn_sharper_than_filmed_the_same_frames_are_trusted(scene) -> None:
+    (frame, x, y, photons), _, film = scene
+    spots = table_of(frame, x, y, photons)
+    sharp, told = localized_pairs(Film(film), CAMERA, spots, SETTINGS)
+    wide, as_filmed = localized_pairs(Film(film), CAMERA, spots, replace(SETTINGS, sigma_px=None))
+    assert told.sigma_px == LIGHT_SIGMA_PX < as_filmed.sigma_px
+    assert told.agreement == pytest.approx(as_filmed.agreement)
+    np.testing.assert_array_equal(sharp.is_usable, wide.is_usable)
+    assert sharp.light_e.astype(float).sum() == pytest.approx(
+        wide.light_e.astype(float).sum(), rel=0.02
+    )
 
 
 def test_impossible_input_is_refused_in_one_sentence(scene) -> None:

@@ -46,6 +46,23 @@ def test_light_is_what_the_film_shows_above_its_background() -> None:
     assert shifted < np.corrcoef(film_e.ravel(), light_e.ravel())[0, 1]
 
 
+def test_molecules_are_as_narrow_in_the_light_as_is_asked_for() -> None:
+    scene = random_scene(1, seed=3, side_px=64, frame_count=4, ranges=RANGES)
+    filmed, narrow, same = (
+        pairs_of_scene(scene, split="train", light_sigma_px=sigma_px)
+        for sigma_px in (None, 0.85, scene.spot.sigma_px)
+    )
+    np.testing.assert_array_equal(narrow.filmed, filmed.filmed)
+    np.testing.assert_array_equal(same.light_e, filmed.light_e)
+    wide, sharp = (pairs.light_e.astype(float) for pairs in (filmed, narrow))
+    # molecules at the edge have a part of their light outside
+    inner = np.s_[:, :, 8:-8, 8:-8]
+    assert sharp[inner].sum() == pytest.approx(wide[inner].sum(), rel=0.05)
+    # of a lone spot the brightest pixel grows as its area falls
+    gain = (scene.spot.sigma_px / 0.85) ** 2
+    assert 1.2 < sharp.max() / wide.max() < 1.1 * gain
+
+
 def test_light_is_that_which_reaches_the_corners() -> None:
     scene = random_scene(1, seed=3, side_px=64, frame_count=4, ranges=RANGES)
     sensor = scene.camera.sensor
