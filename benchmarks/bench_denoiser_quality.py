@@ -4,7 +4,7 @@ Benchmark films localized raw and denoised, both with the settings the localizer
 `--tuned` adds the raw film at the threshold that is best with the truth known. `--paper-steps N`
 trains the paper's recipe (pix2pix) for N steps, the default recipe for as many, and the default
 recipe for as long (CPU time), on simulated pairs of the size that each takes; `--fine-tune FILM...`
-continues the champion's training for a thousand steps on the camera and codec of each of these.
+continues the champion's training on the camera and codec of each of these.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def fine_tuned(start: Checkpoint, film: str) -> Checkpoint:
     """Continue the training of a network on scenes filmed with the camera of one film."""
     scene = benchmark_films()[film].scene
     pairs = simulated_pairs(
-        SimulatedPairsSettings(scenes=150, seed=2),
+        SimulatedPairsSettings(scenes=600, seed=2),
         phone=PhoneSettings(camera=scene.camera, codec=scene.codec),
     )
     began = time.process_time()

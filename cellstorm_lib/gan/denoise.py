@@ -16,7 +16,10 @@ from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.threads import in_order
 from cellstorm_lib.video.array import ArraySource
 
-_CHUNK_PX = 1 << 22
+#: Pixels of the frames that a thread is given at a time. Windows with light are sorted by where
+#: they lie, and many frames fill the calls of each kind; frames that are computed whole only have
+#: to fill one call, and small chunks leave no thread idle at the end.
+_GATED_CHUNK_PX, _WHOLE_CHUNK_PX = 1 << 22, 1 << 20
 #: Read ahead, so that no thread ever waits for the file.
 _RUNS_PER_WORKER = 2
 _LEAST_SIDE_PX = 16
@@ -109,7 +112,7 @@ def denoised_chunks(
             f"{source.facts.name} has frames of {roi.width_px} x {roi.height_px} pixels; the "
             f"network needs at least {_LEAST_SIDE_PX} x {_LEAST_SIDE_PX}"
         )
-    size = max(1, _CHUNK_PX // (roi.width_px * roi.height_px))
+    size = _chunk_frames(denoiser, roi.width_px * roi.height_px)
     first = source.frame_range.start if begin is None else begin
     done, total = first - source.frame_range.start, len(source.frame_range)
     flat = _flat_field(calibration)
@@ -147,6 +150,14 @@ def denoised_chunks(
             progress(done, total)
     if not done:
         raise RecordingError(f"{source.facts.name} holds no frame that can be decoded")
+
+
+def _chunk_frames(denoiser: Denoiser, frame_px: int) -> int:
+    """Return how many frames of so many pixels are denoised at a time."""
+    most = max(1, _GATED_CHUNK_PX // frame_px)
+    if denoiser.gate is not None:
+        return most
+    return min(most, max(_WHOLE_CHUNK_PX // frame_px, denoiser.frames_at_once))
 
 
 def denoised_in_memory(

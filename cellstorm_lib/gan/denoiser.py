@@ -133,6 +133,11 @@ class Denoiser:
         """Frames needed before and after each frame."""
         return self.recipe.frames // 2
 
+    @property
+    def frames_at_once(self) -> int:
+        """Whole frames that are computed in one call."""
+        return self._engine.windows_at_once
+
     def enter_thread(self) -> None:
         """Prepare a thread that will do nothing but denoise."""
         self._engine.enter_thread()

@@ -63,9 +63,9 @@ class OpenvinoEngine:
             shown = sample_frames(self._frames) / np.float32(checkpoint.recipe.input_scale_e)
             self._ranges = ranges_of(graph_of(self._network, self._frames), shown)
             self._brightest = float(shown.max())
-        self._compiled: dict[_Program, Any] = {}
+        #: Compiled programs that no thread is using.
+        self._idle: dict[_Program, list[Any]] = {}
         self._lock = threading.Lock()
-        self._own = threading.local()
         version = openvino.get_version().split("-")[0]
         self.label = f"openvino {version} on cpu, {'int8' if in_integers else self._precision}"
 
@@ -82,31 +82,36 @@ class OpenvinoEngine:
 
     def _infer(self, windows: Frames, cut: Cut, *, in_integers: bool) -> Frames:
         """Compute windows on this thread."""
-        requests = self._own.__dict__.setdefault("requests", {})
         program = _Program(windows.shape, cut, in_integers)
-        if program not in requests:
-            requests[program] = self._compile(program).create_infer_request()
-        request = requests[program]
+        with self._lock:
+            idle = self._idle.setdefault(program, [])
+            request = idle.pop() if idle else None
+        if request is None:
+            request = self._compiled(program).create_infer_request()
         request.infer([windows], share_inputs=True, share_outputs=True)
         made: Frames = request.get_output_tensor().data[:, 0].copy()
+        with self._lock:
+            idle.append(request)
         return made
 
-    def _compile(self, program: _Program) -> Any:
-        """Return the network compiled for one kind of windows."""
+    def _compiled(self, program: _Program) -> Any:
+        """Return the network compiled for one kind of windows.
+
+        For one thread, so that it computes on the one that calls: compiled for several it would
+        hand each window over to another thread and wait.
+        """
         with self._lock:
-            if program not in self._compiled:
-                graph = graph_of(self._network, self._frames, program.cut)
-                if program.in_integers:
-                    graph = in_whole_numbers(graph, self._ranges)
-                graph.reshape(list(program.shape))
-                self._compiled[program] = self._core.compile_model(
-                    graph,
-                    "CPU",
-                    {
-                        "INFERENCE_PRECISION_HINT": self._precision,
-                        "NUM_STREAMS": self.workers,
-                        "INFERENCE_NUM_THREADS": self.workers,
-                        "ENABLE_CPU_PINNING": False,
-                    },
-                )
-            return self._compiled[program]
+            graph = graph_of(self._network, self._frames, program.cut)
+            if program.in_integers:
+                graph = in_whole_numbers(graph, self._ranges)
+        graph.reshape(list(program.shape))
+        return self._core.compile_model(
+            graph,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": self._precision,
+                "NUM_STREAMS": 1,
+                "INFERENCE_NUM_THREADS": 1,
+                "ENABLE_CPU_PINNING": False,
+            },
+        )

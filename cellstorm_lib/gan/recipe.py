@@ -110,9 +110,9 @@ RECIPES: Mapping[str, Recipe] = {
     # begins with a trained network (train(start=...)) and pairs of one camera that is known
     "fine-tune": Recipe(
         name="fine-tune",
-        learning_rate=5e-4,
+        learning_rate=1e-3,
         absolute_after=0.0,
-        steps=1000,
+        steps=3000,
         camera_error=0.05,
         offset_error_e=0.5,
     ),

@@ -29,7 +29,7 @@ from cellstorm_lib.progress import Progress
 from cellstorm_lib.recording import FrameSource
 from cellstorm_lib.video.tiff import write_stack
 
-_SAMPLED_FRAMES, _SAMPLED_PIXELS = 32, 8_000_000
+_SAMPLED_FRAMES, _SAMPLED_PIXELS = 16, 8_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -97,7 +97,7 @@ def test_chunks_never_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None
     source = ArraySource(film(11, 48, 32))
     at_once = whole(source, network)
     for pixels in (1, 48 * 32 * 2, 48 * 32 * 5):
-        monkeypatch.setattr(denoise, "_CHUNK_PX", pixels)
+        monkeypatch.setattr(denoise, "_GATED_CHUNK_PX", pixels)
         np.testing.assert_array_equal(whole(source, network), at_once)
 
 

@@ -105,7 +105,7 @@ def test_neither_chunks_nor_threads_change_a_single_bit(
     )
     made = []
     for workers, chunk_px in ((1, 1 << 20), (3, 80 * 112 * 4), (2, 1)):
-        monkeypatch.setattr(denoise, "_CHUNK_PX", chunk_px)
+        monkeypatch.setattr(denoise, "_GATED_CHUNK_PX", chunk_px)
         network = Denoiser(checkpoint, device="cpu", engine=engine, gate=gate, workers=workers)
         parts = list(denoised_chunks(ArraySource(frames), camera, network))
         made.append(np.concatenate([part.light_e for part in parts]))
