@@ -19,6 +19,8 @@ from cellstorm_lib.localize.traits import Kind, Level
 IMPROBABLE = "improbable"
 #: The columns that are added.
 APPRAISED = ("photon_correction", "molecule_probability")
+#: Expected share of false spots in denoised frames, at most.
+DENOISED_FALSE_SHARE = 0.25
 _UNCERTAINTIES = ("uncertainty_x_nm", "uncertainty_y_nm", "uncertainty_nm")
 
 
@@ -31,7 +33,7 @@ class Choice:
     is_kept : (M,) bool
         Those.
     least_probability : float
-        The line: those at least so probable are.
+        The line: those at least so probable are; 0 where all are.
     expected_false : float
         False ones expected among them.
     """
@@ -93,30 +95,31 @@ def choose(
         ``least_probability`` is the least that is kept; the line is raised until the expected
         share of false spots is at most ``false_share``.
     kind : str
-        What the frames are. Of denoised ones all are kept that passed: most spots in doubt there
-        are fragments of a blink, of which only the brightness is uncertain.
+        What the frames are. Of denoised ones all are kept that passed, up to a quarter of false
+        ones: most spots in doubt there are fragments of a blink, of which only the brightness is
+        uncertain. Where there are more, the recording is nearly empty.
     """
     values = probability.astype(np.float64)
-    if kind == "denoised":
-        everyone = np.ones(len(values), np.bool_)
-        false = float(np.sum(1.0 - values))
-        return Choice(
-            is_kept=everyone, least_probability=settings.least_probability, expected_false=false
-        )
-    line, expected_false = _line(values, settings)
-    return Choice(is_kept=values >= line, least_probability=line, expected_false=expected_false)
+    if kind == "film":
+        line, expected_false = _line(values, settings.least_probability, settings.false_share)
+    else:
+        line, expected_false = _line(values, 0.0, DENOISED_FALSE_SHARE)
+    return Choice(
+        is_kept=values >= line,
+        least_probability=line,
+        expected_false=expected_false,
+    )
 
 
-def _line(values: npt.NDArray[np.float64], settings: DetectSettings) -> tuple[float, float]:
+def _line(values: npt.NDArray[np.float64], least: float, false_share: float) -> tuple[float, float]:
     """Return how probable spots have to be, and how many false ones are expected among them."""
-    least = settings.least_probability
     lines, counts = np.unique(values[values >= least], return_counts=True)
     if not len(lines):
         return least, 0.0
     # of those at least as probable as each line: how many, and how many of them false
     kept_count = np.cumsum(counts[::-1])[::-1]
     false = np.cumsum(((1.0 - lines) * counts)[::-1])[::-1]
-    is_allowed = false / kept_count <= settings.false_share
+    is_allowed = false / kept_count <= false_share
     if not is_allowed.any():
         return float(np.nextafter(lines[-1], 2)), 0.0
     first = int(np.argmax(is_allowed))

@@ -27,6 +27,9 @@ DENOISED_TRAITS = (
     "log_ring",
     "log_ring_spread",
 )
+#: Photoelectrons for each one of the height, of spots 1.05 px wide: those of networks that leave
+#: spots as wide as the lens makes them have more.
+_MOST_PER_HEIGHT = 22.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +56,17 @@ class DenoisedLevel:
     threshold_photons: float
     usual_photons: float
 
+    @property
+    def is_sharp(self) -> bool:
+        """Whether spots are as narrow as those by which they are judged."""
+        return self.photons_per_height <= _MOST_PER_HEIGHT
+
     def traits_of(self, fits: Fits, measured: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the traits of spots, (M, 21) float32, see `Level`."""
+        """Return the traits of spots, (M, 21) float32, see `Level`.
+
+        Their light is measured by the filter for film, of spots 1.3 px wide: in narrower ones it
+        sees more than there is, always as much more.
+        """
         seen = {
             name: self.photons_per_adu * measured[:, place] for place, name in enumerate(MEASURED)
         }

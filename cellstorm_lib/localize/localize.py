@@ -211,9 +211,11 @@ def localize(
         choice = choose(probability, detect, level.kind)
         data = data[choice.is_kept].reset_index(drop=True)
         rejected[IMPROBABLE] += int(np.count_nonzero(~choice.is_kept))
-        false_per_frame, line = choice.expected_false / done, choice.least_probability
+        false_per_frame = choice.expected_false / done
+        line = max(choice.least_probability, detect.least_probability)
         if level.enough_if_bright < 1:
-            line_if_bright = level.enough_if_bright * line
+            enough = level.enough_if_bright * detect.least_probability
+            line_if_bright = max(choice.least_probability, enough)
     table = Localizations(data=data, field=field_of(source, pixel_size_nm))
     out_of_range_px = table.column("out_of_range_px")
     return table, LocalizeReport(

@@ -109,7 +109,8 @@ def prepare(
 
     Spots of videos (whose bit rate is known) and of denoised frames are appraised one by one, and
     those that are probably no molecules are left out, unless a threshold was asked for; the search
-    is a loose one then.
+    is a loose one then. Denoised spots that are as wide as the lens makes them are found by the
+    threshold alone.
 
     Raises
     ------
@@ -141,7 +142,10 @@ def prepare(
         if detect.is_automatic:
             sample_e = camera.photoelectrons(sample.frames)
             level = denoised_level(sample_e, camera.gain_e_per_adu)
-            detector = replace(detector, level=level)
+            if level.is_sharp:
+                detector = replace(detector, level=level)
+            else:  # nobody has learned to judge these
+                detector = replace(detector, threshold_photons=level.threshold_photons)
     else:
         detector = make_detector(sample, camera, detect, bits_per_px=bits_per_px)
     is_selected = detector.level is not None and detect.is_automatic

@@ -140,13 +140,18 @@ def test_the_line_keeps_as_many_spots_as_the_settings_allow(probability, least, 
         assert (1 - more).mean() > share
 
 
-def test_in_denoised_frames_the_line_is_not_raised():
-    values = np.array([0.3, 0.5, 0.6, 0.9])
+def test_in_denoised_frames_the_line_is_raised_where_a_quarter_would_be_false():
+    values = np.array([0.5, 0.9, 0.9, 0.9])
     assert choose(values, DetectSettings()).least_probability > 0.6
     choice = choose(values, DetectSettings(), "denoised")
     assert choice.is_kept.all()
-    assert choice.least_probability == DetectSettings().least_probability
+    assert choice.least_probability == 0.0
     assert choice.expected_false == pytest.approx(4 - values.sum())
+    empty = np.array([0.25, 0.3, 0.5, 0.6, 0.7, 0.8])
+    choice = choose(empty, DetectSettings(), "denoised")
+    np.testing.assert_array_equal(empty[choice.is_kept], [0.7, 0.8])
+    assert choice.least_probability == 0.7
+    assert choice.expected_false == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

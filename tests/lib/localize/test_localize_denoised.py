@@ -20,14 +20,15 @@ from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.filters import wavelet_band
 from cellstorm_lib.localize.fit_settings import FitSettings
 from cellstorm_lib.localize.localize import LocalizeSettings, localize
+from cellstorm_lib.pairs.pair_set import LIGHT_SIGMA_PX
 from cellstorm_lib.video.array import ArraySource
 
 STEP_E = 0.02
 
 
-def stack_of(spots, *, frames=20, shape=(48, 48)):
+def stack_of(spots, *, frames=20, shape=(48, 48), sigma_px=LIGHT_SIGMA_PX):
     """Return a denoised recording with the same spots (x, y, photons) in each frame."""
-    light = expected_frame(shape, spots, background=0.0)
+    light = expected_frame(shape, spots, background=0.0, sigma=sigma_px)
     values = np.rint(np.stack([light] * frames) / STEP_E).astype(np.uint16)
     return ArraySource(values, denoised_photons_per_adu=STEP_E)
 
@@ -101,9 +102,19 @@ def test_faint_remains_are_not_molecules() -> None:
     assert "molecule_probability" not in both.data
 
 
+def test_spots_as_wide_as_filmed_are_found_by_the_threshold() -> None:
+    source = stack_of([(12.4, 12.7, 600.0), (34.2, 33.9, 60.0)], sigma_px=1.3)
+    table, report = found_in(source)
+    assert len(table) == 20
+    assert report.threshold_mode == "automatic"
+    assert report.threshold_photons == pytest.approx(120.0 / 27.0, rel=0.1)
+    assert report.least_probability == 0.0
+    assert "molecule_probability" not in table.data
+
+
 def test_neighbours_disturb_less_than_in_the_raw_fit() -> None:
     spots = [(20.3, 20.6, 500.0), (24.9, 20.6, 500.0)]
-    source = stack_of(spots, frames=1)
+    source = stack_of(spots, frames=1, sigma_px=1.3)
     error = {}
     for name, fit in (("small box", FitSettings()), ("usual box", FitSettings(max_steps=31))):
         table, _ = found_in(source, fit=fit)
