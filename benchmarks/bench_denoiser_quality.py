@@ -4,16 +4,20 @@ Benchmark films localized raw and denoised, both with the settings the localizer
 `--tuned` adds the raw film at the threshold that is best with the truth known. `--paper-steps N`
 trains the paper's recipe (pix2pix) for N steps, the default recipe for as many, and the default
 recipe for as long (CPU time), on simulated pairs of the size that each takes; `--fine-tune FILM...`
-continues the champion's training on the camera and codec of each of these.
+continues the champion's training on the camera and codec of each of these. `--random N` takes N
+films by chance, each with another camera and codec, none of which was trained on; `--wrong`
+tells the network a wrong gain or offset of the camera.
 """
 
 import argparse
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from cellstorm_lib.evaluate.scores import score
 from cellstorm_lib.gan import SHIPPED
@@ -24,9 +28,15 @@ from cellstorm_lib.gan.train import train
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.localize import LocalizeSettings, localize
 from cellstorm_lib.pairs.pair_set import PairSet
+from cellstorm_lib.pairs.random_scenes import random_scene
 from cellstorm_lib.pairs.simulated import SimulatedPairsSettings, simulated_pairs
-from cellstorm_lib.pipeline.benchmark_films import benchmark_films, made_films
-from cellstorm_lib.pipeline.score_denoiser import TOLERANCE_PX, score_denoisers
+from cellstorm_lib.pipeline.benchmark_films import (
+    BenchmarkFilm,
+    benchmark_films,
+    made_film,
+    made_films,
+)
+from cellstorm_lib.pipeline.score_denoiser import TOLERANCE_PX, score_denoisers, score_film
 from cellstorm_lib.simulate.cameras import PhoneSettings
 
 SHARES = np.geomspace(0.4, 3.0, 15)
@@ -34,6 +44,8 @@ SHARES = np.geomspace(0.4, 3.0, 15)
 PAPER_SCENES = 40
 #: By these it is known how long a step of the default recipe takes.
 PROBE_STEPS = 400
+#: Of a series of scenes that nothing learns from.
+RANDOM_SEED = 90
 COLUMNS = ["film", "name", "f1", "f1_error", "precision", "recall", "jaccard", "rmse_nm",
            "rmse_common_nm", "bias_x_px", "bias_y_px", "count_over_truth", "false_per_frame",
            "photons_ratio", "photons_correlation"]  # fmt: skip
@@ -75,6 +87,50 @@ def fine_tuned(start: Checkpoint, film: str) -> Checkpoint:
     return trained.last
 
 
+def print_random(denoisers: Mapping[str, Denoiser | None], count: int) -> None:
+    """Print how many films by chance the network makes better, and what empty ones show."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            scene = random_scene(number, seed=RANDOM_SEED, side_px=192, frame_count=60)
+            made = made_film(
+                BenchmarkFilm(name=scene.name, about="by chance", scene=scene),
+                Path(folder) / "film",
+            )
+            rows += score_film(made, denoisers)
+    scores = pd.DataFrame(rows)
+    lit = scores.pivot(index="film", columns="name", values="f1").dropna()
+    gain = lit["champion"] - lit["raw"]
+    means = f"raw {lit['raw'].mean():.3f}, champion {lit['champion'].mean():.3f}"
+    worse = int((gain < -0.01).sum())
+    print(f"{len(lit)} films: mean F1 {means}; worse by more than 0.01: {worse}")
+    print(lit[gain < -0.01].to_string(float_format=lambda value: f"{value:.3f}"))
+    empty = scores[scores["true"] == 0].pivot(
+        index="film", columns="name", values="false_per_frame"
+    )
+    print(f"{len(empty)} without molecules, false spots a frame:")
+    print(empty.to_string(float_format=lambda value: f"{value:.3f}"))
+
+
+def print_wrong(champion: Denoiser, films: Sequence[str], folder: Path | None) -> None:
+    """Print F1 where the camera is not what the network is told."""
+    with made_films(films, folder=folder) as make:
+        for name in films:
+            made, told = make(name), []
+            camera = made.calibration
+            cameras = {"as it is": camera}
+            for factor in (0.8, 1.25):
+                gain = factor * camera.gain_e_per_adu
+                cameras[f"gain x {factor}"] = replace(camera, gain_e_per_adu=gain)
+            for error_e in (-2.0, 2.0):
+                offset_adu = camera.offset_adu + error_e / camera.gain_e_per_adu
+                cameras[f"offset {error_e:+.0f} e"] = replace(camera, offset_adu=offset_adu)
+            for label, wrong in cameras.items():
+                (row,) = score_film(replace(made, calibration=wrong), {"champion": champion})
+                told.append(f"{label} {row['f1']:.3f}")
+            print(f"{name}: {', '.join(told)}")
+
+
 def print_best_raw(names: Sequence[str], folder: Path | None) -> None:
     """Print the raw film's F1 at the threshold that is best when the truth is known."""
     with made_films(names, folder=folder) as make:
@@ -102,11 +158,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to keep the films")
     parser.add_argument("--tuned", action="store_true", help="raw at its best threshold, too")
     parser.add_argument("--paper-steps", type=int, default=0)
+    parser.add_argument("--random", type=int, default=0, help="films by chance")
+    parser.add_argument("--wrong", action="store_true", help="a wrong camera is told")
     parser.add_argument("--fine-tune", nargs="*", default=[], metavar="FILM")
     options = parser.parse_args()
     films = options.films or list(benchmark_films())
     champion = read_checkpoint(options.checkpoint)
     denoisers: dict[str, Denoiser | None] = {"raw": None, "champion": Denoiser(champion)}
+    if options.random:
+        print_random(denoisers, options.random)
+        return
+    if options.wrong:
+        print_wrong(Denoiser(champion), films, options.folder)
+        return
     if options.paper_steps:
         denoisers |= equal_trainings(options.paper_steps)
     print_rows(score_denoisers(denoisers, films, folder=options.folder))
