@@ -16,6 +16,7 @@ from cellstorm_lib.gan.denoise import denoised_in_memory
 from cellstorm_lib.gan.denoiser import Denoiser
 from cellstorm_lib.localize.around import Surroundings
 from cellstorm_lib.localize.course import MEASURED, courses
+from cellstorm_lib.localize.denoised_traits import DENOISED_TRAITS
 from cellstorm_lib.localize.localize import field_of
 from cellstorm_lib.localize.prepare import LocalizeSettings, prepare
 from cellstorm_lib.localize.traits import Kind
@@ -41,6 +42,15 @@ TOLERANCE_PX = 2.5
 _FORGOTTEN = 0.1
 #: How well a calibrated camera is known: gain, as a share, and offset, grey values.
 _GAIN_ERROR, _OFFSET_ERROR_ADU = 0.03, 0.2
+
+
+#: Of denoised frames whose spots are too wide to be judged.
+_NOTHING = Lesson(
+    traits=np.empty((0, len(DENOISED_TRAITS)), np.float32),
+    is_molecule=np.empty(0, np.bool_),
+    error=np.empty((0, 2), np.float32),
+    log_photons=np.empty(0, np.float32),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +138,11 @@ def _roughly(camera: CameraCalibration, rng: np.random.Generator) -> CameraCalib
 def _lesson(
     source: FrameSource, camera: CameraCalibration, truth: Emitters, pixel_size_nm: float
 ) -> Lesson:
-    """Localize a recording and compare each spot with the truth."""
+    """Localize a recording and compare each spot with the truth; none where none is judged."""
     ready = prepare(source, camera, LocalizeSettings(), pixel_size_nm=pixel_size_nm)
     level = ready.detector.level
-    assert level is not None
+    if level is None:
+        return _NOTHING
     (chunk,) = source.chunks(len(source.frame_range))
     candidates, fits = ready.candidates_and_fits(chunk.frames)
     index = candidates.index[fits.rows]
