@@ -132,7 +132,7 @@ def test_the_shipped_network_is_small_and_of_the_default_recipe():
     assert SHIPPED.stat().st_size < 1_000_000
     checkpoint = read_checkpoint(SHIPPED)
     assert checkpoint.recipe == recipe_named("default")
-    assert checkpoint.facts.threads == 1
+    assert checkpoint.facts.threads == 2
     assert checkpoint.domain.cameras > 100
 
 
