@@ -1,6 +1,6 @@
 """Raw or denoised: which of the two tables of one recording to trust, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from cellstorm_lib.evaluate.agreement import Agreement, compare_tables
@@ -123,7 +123,10 @@ def judge(
             counts_row(raw.spots, denoised.spots, agreement),
             alone_row(agreement),
             photons_row(raw.spots, denoised.spots, agreement),
-            medians_row("Width of a spot", "sigma_nm", raw.spots, denoised.spots, "nm"),
+            replace(
+                medians_row("Width of a spot", "sigma_nm", raw.spots, denoised.spots, "nm"),
+                about="median; a network may show molecules narrower than the lens does",
+            ),
         ),
         gain=agreement.gain,
         common=agreement.common,
