@@ -94,6 +94,7 @@ def denoised_level(sample_e: npt.NDArray[np.float32], photons_per_adu: float) ->
         photons_per_height=per_height,
         threshold_photons=threshold / per_height,
         usual_photons=usual / per_height,
+        sure_spots=len(sure),
     )
 
 

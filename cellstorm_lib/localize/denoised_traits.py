@@ -27,10 +27,10 @@ DENOISED_TRAITS = (
     "log_ring",
     "log_ring_spread",
 )
-#: Photoelectrons for each one of the height, of spots 1.2 px wide: those of networks that leave
-#: spots as wide as the lens makes them mostly have more. Measured on few spots of 0.85 px it is
-#: 16 to 24 where 18 would be right.
-_MOST_PER_HEIGHT = 25.0
+#: Photoelectrons for each one of the height, of spots 1.27 px wide: those of networks that leave
+#: spots as wide as the lens makes them mostly have more. Fewer spots tell nothing: of those of
+#: 0.85 px it is 16 to 28 then, where 18 would be right.
+_MOST_PER_HEIGHT, _ENOUGH_SPOTS = 26.5, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class DenoisedLevel:
         band-passed image.
     usual_photons : float
         Median height of the spots that are sure.
+    sure_spots : int
+        How many of these there are in the frames that were looked at.
     """
 
     kind: ClassVar[Kind] = "denoised"
@@ -56,11 +58,12 @@ class DenoisedLevel:
     photons_per_height: float
     threshold_photons: float
     usual_photons: float
+    sure_spots: int
 
     @property
     def is_sharp(self) -> bool:
         """Whether spots are as narrow as those by which they are judged."""
-        return self.photons_per_height <= _MOST_PER_HEIGHT
+        return self.photons_per_height <= _MOST_PER_HEIGHT or self.sure_spots < _ENOUGH_SPOTS
 
     def traits_of(self, fits: Fits, measured: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the traits of spots, (M, 21) float32, see `Level`.

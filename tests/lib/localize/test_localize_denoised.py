@@ -103,23 +103,29 @@ def test_faint_remains_are_not_molecules() -> None:
 
 
 def test_spots_as_wide_as_filmed_are_found_by_the_threshold() -> None:
-    source = stack_of([(12.4, 12.7, 600.0), (34.2, 33.9, 60.0)], sigma_px=1.3)
+    source = stack_of([(12.4, 12.7, 600.0), (34.2, 33.9, 60.0)], sigma_px=1.4)
     table, report = found_in(source)
     assert len(table) == 20
     assert report.threshold_mode == "automatic"
-    assert report.threshold_photons == pytest.approx(120.0 / 27.0, rel=0.1)
+    assert report.threshold_photons == pytest.approx(120.0 / 30.0, rel=0.1)
     assert report.least_probability == 0.0
     assert "molecule_probability" not in table.data
+    # of a few spots nobody can say how wide the network makes them
+    few, report = found_in(stack_of([(12.4, 12.7, 600.0)], frames=9, sigma_px=1.4))
+    assert report.least_probability > 0.0
+    assert "molecule_probability" in few.data
 
 
 def test_neighbours_disturb_less_than_in_the_raw_fit() -> None:
     spots = [(20.3, 20.6, 500.0), (24.9, 20.6, 500.0)]
-    source = stack_of(spots, frames=1, sigma_px=1.3)
+    source = stack_of(spots, frames=10, sigma_px=1.4)
     error = {}
     for name, fit in (("small box", FitSettings()), ("usual box", FitSettings(max_steps=31))):
         table, _ = found_in(source, fit=fit)
-        assert len(table) == 2
-        error[name] = np.abs(np.sort(table.column("x_nm")) - [2030.0, 2490.0]).max()
+        assert len(table) == 20
+        error[name] = np.abs(
+            np.sort(table.column("x_nm")).reshape(2, 10).T - [2030.0, 2490.0]
+        ).max()
     assert error["small box"] < 0.8 * error["usual box"]
 
 
