@@ -1,6 +1,6 @@
 """Raw or denoised: which of the two tables of one recording to trust, and why."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from cellstorm_lib.evaluate.agreement import Agreement, compare_tables
@@ -17,11 +17,11 @@ from cellstorm_lib.pipeline.verdict_evidence import (
     counts_row,
     displacement_row,
     domain_row,
-    medians_row,
     photons_row,
     real_spots_row,
     resolution_row,
     shown_row,
+    width_row,
 )
 from cellstorm_lib.reconstruct.frc import FrcReport
 from cellstorm_lib.tables import Localizations
@@ -123,10 +123,7 @@ def judge(
             counts_row(raw.spots, denoised.spots, agreement),
             alone_row(agreement),
             photons_row(raw.spots, denoised.spots, agreement),
-            replace(
-                medians_row("Width of a spot", "sigma_nm", raw.spots, denoised.spots, "nm"),
-                about="median; a network may show molecules narrower than the lens does",
-            ),
+            width_row(raw.spots, denoised.spots),
         ),
         gain=agreement.gain,
         common=agreement.common,

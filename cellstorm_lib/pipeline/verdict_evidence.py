@@ -204,7 +204,7 @@ def alone_row(agreement: Agreement) -> Evidence:
 
 def photons_row(raw: Localizations, denoised: Localizations, agreement: Agreement) -> Evidence:
     """Return how bright spots are, all of either branch and those that both have."""
-    row = medians_row("Photons per spot", "photons", raw, denoised, "photoelectrons")
+    row = _medians_row("Photons per spot", "photons", raw, denoised, "photoelectrons")
     moved = agreement.displacement
     if moved is None or moved.photons_ratio is None:
         return row
@@ -212,7 +212,13 @@ def photons_row(raw: Localizations, denoised: Localizations, agreement: Agreemen
     return replace(row, about=f"median; denoised, {share}")
 
 
-def medians_row(
+def width_row(raw: Localizations, denoised: Localizations) -> Evidence:
+    """Return how wide spots are."""
+    row = _medians_row("Width of a spot", "sigma_nm", raw, denoised, "nm")
+    return replace(row, about="median; a network may show molecules narrower than the lens does")
+
+
+def _medians_row(
     question: str, column: str, raw: Localizations, denoised: Localizations, unit: str
 ) -> Evidence:
     """Return the medians of a column; different ones are a matter of bias, not of quality."""
