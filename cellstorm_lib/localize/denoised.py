@@ -47,14 +47,16 @@ _BOX_PX, _MAX_SIGMA_PX = 5, 2.5
 _MARGIN_PX = 4
 
 
-def detect_denoised(settings: DetectSettings) -> DetectSettings:
-    """Return the settings of a search that finds what is to be judged one by one.
+def detect_denoised(settings: DetectSettings, level: DenoisedLevel) -> DetectSettings:
+    """Return the settings of the search with the threshold that suits denoised frames.
 
-    A threshold that was asked for, as a number or as an expression, is kept.
+    It is a loose one where spots are judged one by one afterwards. A threshold that was asked for,
+    as a number or as an expression, is kept.
     """
     if not settings.is_automatic:
         return settings
-    return replace(settings, threshold_photons=LOOSE_THRESHOLD)
+    suits = LOOSE_THRESHOLD if level.is_sharp else level.threshold_photons
+    return replace(settings, threshold_photons=suits)
 
 
 def denoised_level(sample_e: npt.NDArray[np.float32], photons_per_adu: float) -> DenoisedLevel:

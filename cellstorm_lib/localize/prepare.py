@@ -138,14 +138,10 @@ def prepare(
     camera = _camera_of(source, calibration, sample.frames)
     detect = settings.detect
     if is_denoised:
-        detector = make_detector(sample, camera, detect_denoised(detect))
-        if detect.is_automatic:
-            sample_e = camera.photoelectrons(sample.frames)
-            level = denoised_level(sample_e, camera.gain_e_per_adu)
-            if level.is_sharp:
-                detector = replace(detector, level=level)
-            else:  # nobody has learned to judge these
-                detector = replace(detector, threshold_photons=level.threshold_photons)
+        level = denoised_level(camera.photoelectrons(sample.frames), camera.gain_e_per_adu)
+        detector = make_detector(sample, camera, detect_denoised(detect, level))
+        if detect.is_automatic and level.is_sharp:
+            detector = replace(detector, level=level)
     else:
         detector = make_detector(sample, camera, detect, bits_per_px=bits_per_px)
     is_selected = detector.level is not None and detect.is_automatic

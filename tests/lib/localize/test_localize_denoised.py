@@ -78,9 +78,14 @@ def test_where_sure_spots_are_rare_no_faint_one_is_believed() -> None:
 
 def test_what_was_asked_for_is_kept() -> None:
     given, expression = DetectSettings(threshold_photons=9.0), DetectSettings(threshold="std(I1)")
-    assert detect_denoised(given) is given
-    assert detect_denoised(expression) is expression
-    assert detect_denoised(DetectSettings()).threshold_photons == LOOSE_THRESHOLD
+    sharp, wide = (
+        denoised_level(np.tile(light_of([900.0] * 9, sigma_px), (2, 1, 1)), STEP_E)
+        for sigma_px in (0.85, 1.4)
+    )
+    assert detect_denoised(given, sharp) is given
+    assert detect_denoised(expression, wide) is expression
+    assert detect_denoised(DetectSettings(), sharp).threshold_photons == LOOSE_THRESHOLD
+    assert detect_denoised(DetectSettings(), wide).threshold_photons == wide.threshold_photons
     assert fit_denoised(FitSettings()).box_px == 5
     wide = replace(FitSettings(), box_px=9)
     assert fit_denoised(wide) is wide
@@ -110,6 +115,14 @@ def test_spots_as_wide_as_filmed_are_found_by_the_threshold() -> None:
     assert report.threshold_photons == pytest.approx(120.0 / 30.0, rel=0.1)
     assert report.least_probability == 0.0
     assert "molecule_probability" not in table.data
+    # what is expected is that of this threshold, as if it had been asked for
+    noise_e = np.random.default_rng(1).normal(0.0, 6.0, (20, 48, 48))
+    values = next(iter(source.chunks(20))).frames + np.maximum(noise_e, 0.0) / STEP_E
+    rough = ArraySource(values.astype(np.uint16), denoised_photons_per_adu=STEP_E)
+    _, report = found_in(rough)
+    _, as_asked = found_in(rough, detect=DetectSettings(threshold_photons=report.threshold_photons))
+    assert report.least_probability == 0.0
+    assert report.expected_false_per_frame == as_asked.expected_false_per_frame > 0.0
     # of a few spots nobody can say how wide the network makes them
     few, report = found_in(stack_of([(12.4, 12.7, 600.0)], frames=9, sigma_px=1.4))
     assert report.least_probability > 0.0
