@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellstorm_lib.camera import CameraCalibration
-from cellstorm_lib.errors import RecordingError, SettingsError, TableError
+from cellstorm_lib.errors import RecordingError, TableError
 from cellstorm_lib.pairs.localized_clips import Clip, ClipMaker, read_window, tiles_of
 from cellstorm_lib.pairs.localized_settings import LocalizedPairsSettings, LocalizedReport
 from cellstorm_lib.pairs.pair_set import PairSet, Split
@@ -82,11 +82,10 @@ def localized_pairs(
     Raises
     ------
     TableError
-        When the table is of other frames, lacks a column, or no clip is good enough.
+        When the table is of other frames, lacks a column as that of widths, or no clip is good
+        enough.
     RecordingError
         When the frames are denoised already, or smaller than a clip.
-    SettingsError
-        When the table has no widths and none was chosen.
 
     References
     ----------
@@ -94,7 +93,7 @@ def localized_pairs(
     """
     settings = settings or LocalizedPairsSettings()
     _refuse_foreign(source, spots)
-    filmed_sigma_px = _filmed_width(spots, settings)
+    filmed_sigma_px = _filmed_width(spots)
     sigma_px = settings.sigma_px or filmed_sigma_px
     candidates = _candidates(source, spots, settings)
     looked_at = _evenly(candidates.good, int(np.ceil(_LOOKED_AT * settings.clips)))
@@ -208,15 +207,14 @@ def _field_text(field: tuple[int, int, int, int]) -> str:
     return "{}x{}+{}+{}".format(*field)
 
 
-def _filmed_width(spots: Localizations, settings: LocalizedPairsSettings) -> float:
-    """Return the width of spots in the film: the median of those fitted, else the chosen one."""
-    if "sigma_nm" in spots and len(spots):
-        return float(np.median(spots.column("sigma_nm"))) / spots.field.pixel_size_nm
-    if settings.sigma_px is None:
-        raise SettingsError(
-            "the table holds no widths of spots; choose sigma_px for the drawn ones"
+def _filmed_width(spots: Localizations) -> float:
+    """Return the width of spots in the film, by which it is compared with them: their median."""
+    if "sigma_nm" not in spots or not len(spots):
+        raise TableError(
+            "the table holds no widths of spots, by which they are compared with the film; "
+            "localize the recording with this program"
         )
-    return settings.sigma_px
+    return float(np.median(spots.column("sigma_nm"))) / spots.field.pixel_size_nm
 
 
 def _evenly(good: Sequence[_Place], count: int) -> list[_Place]:

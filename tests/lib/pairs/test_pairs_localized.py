@@ -385,8 +385,9 @@ def test_the_width_is_chosen_or_measured(scene) -> None:
     assert (report.sigma_px, report.is_width_measured) == (0.7, False)
     assert sharp.light_e.max() > 2 * wide.light_e.max()
     without = spots.with_data(spots.data.drop(columns="sigma_nm"))
-    with pytest.raises(SettingsError, match="no widths of spots; choose sigma_px"):
-        localized_pairs(Film(film), CAMERA, without, as_filmed)
+    for settings in (as_filmed, replace(as_filmed, sigma_px=0.7)):
+        with pytest.raises(TableError, match="no widths of spots.*localize the recording"):
+            localized_pairs(Film(film), CAMERA, without, settings)
 
 
 def test_drawn_sharper_than_filmed_the_same_frames_are_trusted(scene) -> None:
