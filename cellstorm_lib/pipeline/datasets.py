@@ -7,6 +7,7 @@ from cellstorm_lib.errors import SettingsError
 from cellstorm_lib.files import inside, is_plain_name
 from cellstorm_lib.pairs.localized_settings import LocalizedPairsSettings
 from cellstorm_lib.pairs.mixture import MethodShares
+from cellstorm_lib.pairs.pair_set import LIGHT_SIGMA_PX
 from cellstorm_lib.pairs.random_scenes import SceneRanges
 from cellstorm_lib.pairs.simulated import SimulatedPairsSettings
 from cellstorm_lib.pipeline.display_capture import DisplayRecipe
@@ -73,12 +74,24 @@ class PairsRecipe:
         if len(set(self.recordings)) < len(self.recordings):
             raise SettingsError(f"recordings must differ, got {list(self.recordings)}")
         if self.shares.displayed > 0:
-            # a network that learned molecules of two widths would know neither
-            as_filmed = replace(self.simulated, light_sigma_px=None)
-            object.__setattr__(self, "simulated", as_filmed)
-            object.__setattr__(self, "localized", replace(self.localized, sigma_px=None))
+            self._draw_as_filmed()
         if self.most_frames is not None and self.most_frames < 1:
             raise SettingsError(f"most_frames must be 1 or more, got {self.most_frames}")
+
+    def _draw_as_filmed(self) -> None:
+        """Leave molecules as wide as filmed: a network that learned two widths knows neither."""
+        for name, width_px in (
+            ("simulated.light_sigma_px", self.simulated.light_sigma_px),
+            ("localized.sigma_px", self.localized.sigma_px),
+        ):
+            if width_px not in (None, LIGHT_SIGMA_PX):
+                raise SettingsError(
+                    f"{name} is {width_px}, but molecules of displayed pairs are as wide as "
+                    "filmed; leave it out, or give displayed pairs no share"
+                )
+        as_filmed = replace(self.simulated, light_sigma_px=None)
+        object.__setattr__(self, "simulated", as_filmed)
+        object.__setattr__(self, "localized", replace(self.localized, sigma_px=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

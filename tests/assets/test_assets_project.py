@@ -158,6 +158,14 @@ def test_all_pairs_of_a_mixture_are_of_one_width(
     assert (pairs.simulated.light_sigma_px, pairs.localized.sigma_px) == (width_px, width_px)
 
 
+@pytest.mark.parametrize("given", ["simulated: {light_sigma_px: 0.7}", "localized: {sigma_px: 1}"])
+def test_a_width_that_was_asked_for_is_never_dropped(project: Project, given: str) -> None:
+    recipe = f"pairs:\n  shares: {{displayed: 1}}\n  {given}\ndisplay: {{}}\n"
+    (project.datasets_folder / "mixed.yaml").write_text(recipe)
+    with pytest.raises(SettingsError, match="sigma_px is .* displayed pairs are as wide as filmed"):
+        read_recipe(project.datasets_folder, "mixed")
+
+
 def test_hidden_files_and_sidecars_are_not_recordings(project: Project) -> None:
     for name in (".partial.mp4", "film.mp4.cellstorm.yaml", "notes.txt"):
         (project.recordings_folder / name).write_text("")
