@@ -42,8 +42,6 @@ TOLERANCE_PX = 2.5
 _FORGOTTEN = 0.1
 #: How well a calibrated camera is known: gain, as a share, and offset, grey values.
 _GAIN_ERROR, _OFFSET_ERROR_ADU = 0.03, 0.2
-
-
 #: Of denoised frames whose spots are too wide to be judged.
 _NOTHING = Lesson(
     traits=np.empty((0, len(DENOISED_TRAITS)), np.float32),
