@@ -4,7 +4,9 @@ Benchmark films localized raw and denoised, both with the settings the localizer
 `--tuned` adds the raw film at the threshold that is best with the truth known. `--paper-steps N`
 trains the paper's recipe (pix2pix) for N steps, the default recipe for as many, and the default
 recipe for as long (CPU time), on simulated pairs of the size that each takes; `--fine-tune FILM...`
-continues the champion's training on the camera and codec of each of these. `--random N` takes N
+continues the champion's training on the camera and codec of each of these. `--again N` films N
+other samples with each camera and codec: how far one film can be believed; with the raw film by one
+threshold, where nothing that was trained judges its spots. `--random N` takes N
 films by chance, each with another camera and codec, none of which was trained on; `--wrong`
 tells the network a wrong gain or offset of the camera.
 """
@@ -27,17 +29,20 @@ from cellstorm_lib.gan.recipe import Recipe, recipe_named
 from cellstorm_lib.gan.train import train
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.localize import LocalizeSettings, localize
+from cellstorm_lib.localize.prepare import prepare
 from cellstorm_lib.pairs.pair_set import PairSet
 from cellstorm_lib.pairs.random_scenes import random_scene
 from cellstorm_lib.pairs.simulated import SimulatedPairsSettings, simulated_pairs
 from cellstorm_lib.pipeline.benchmark_films import (
     BenchmarkFilm,
+    MadeFilm,
     benchmark_films,
     made_film,
     made_films,
 )
 from cellstorm_lib.pipeline.score_denoiser import TOLERANCE_PX, score_denoisers, score_film
 from cellstorm_lib.simulate.cameras import PhoneSettings
+from cellstorm_lib.tables import Localizations
 
 SHARES = np.geomspace(0.4, 3.0, 15)
 #: Enough for the few thousand samples of the steps that are affordable.
@@ -85,6 +90,49 @@ def fine_tuned(start: Checkpoint, film: str) -> Checkpoint:
     trained = train(pairs, recipe_named("fine-tune"), start=start, threads=1)
     print(f"fine-tuned for {film} in {time.process_time() - began:.0f} CPU s")
     return trained.last
+
+
+def print_again(
+    denoisers: Mapping[str, Denoiser | None], names: Sequence[str], films: range
+) -> None:
+    """Print what a network adds to the raw branch, the mean of several films and its error."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            for number in films:
+                film = benchmark_films()[name].again(number)
+                made = made_film(film, Path(folder) / film.name)
+                rows += [{**row, "film": name} for row in score_film(made, denoisers)]
+                tolerance_nm = TOLERANCE_PX * film.scene.field.pixel_size_nm
+                told = score(by_one_threshold(made), made.truth, tolerance_nm)
+                rows.append({"film": name, "name": "one threshold", "f1": told.f1,
+                             "rmse_nm": told.rmse_nm})  # fmt: skip
+    scores = pd.DataFrame(rows)
+    best = list(denoisers)[-1]
+    for name, group in scores.groupby("film", sort=False):
+        told = group.groupby("name")[["f1", "rmse_nm", "rmse_common_nm"]].mean()
+        by_name = {one: part["f1"].to_numpy() for one, part in group.groupby("name")}
+        for other in (one for one in by_name if one != best):
+            gain = by_name[best] - by_name[other]
+            error = gain.std(ddof=1) / len(gain) ** 0.5
+            print(f"{name}, {len(gain)} films: {best} against {other} {gain.mean():+.4f} "
+                  f"({error:.4f}), from {gain.min():+.3f} to {gain.max():+.3f}")  # fmt: skip
+        print(told.to_string(float_format=lambda value: f"{value:.4f}"))
+
+
+def by_one_threshold(made: MadeFilm) -> Localizations:
+    """Return what lies above the automatic threshold of the raw film, not judged one by one."""
+    pixel_nm = made.film.scene.field.pixel_size_nm
+    ready = prepare(made.source, made.calibration, LocalizeSettings(), pixel_size_nm=pixel_nm)
+    chosen = ready.detector if ready.detector.level is None else ready.detector.level
+    detect = DetectSettings(threshold_photons=float(chosen.threshold_photons))
+    table, _ = localize(
+        made.source,
+        made.calibration,
+        pixel_size_nm=pixel_nm,
+        settings=LocalizeSettings(detect=detect),
+    )
+    return table
 
 
 def print_random(denoisers: Mapping[str, Denoiser | None], count: int) -> None:
@@ -158,6 +206,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to keep the films")
     parser.add_argument("--tuned", action="store_true", help="raw at its best threshold, too")
     parser.add_argument("--paper-steps", type=int, default=0)
+    parser.add_argument("--again", type=int, default=0, help="films of other samples, each")
     parser.add_argument("--random", type=int, default=0, help="films by chance")
     parser.add_argument("--wrong", action="store_true", help="a wrong camera is told")
     parser.add_argument("--fine-tune", nargs="*", default=[], metavar="FILM")
@@ -165,6 +214,14 @@ def main() -> None:
     films = options.films or list(benchmark_films())
     champion = read_checkpoint(options.checkpoint)
     denoisers: dict[str, Denoiser | None] = {"raw": None, "champion": Denoiser(champion)}
+    if options.again:
+        others = range(1, options.again + 1)
+        if not options.fine_tune:
+            print_again(denoisers, films, others)
+        for film in options.fine_tune:
+            tuned = {"raw": None, "fine-tuned": Denoiser(fine_tuned(champion, film))}
+            print_again(tuned, [film], others)
+        return
     if options.random:
         print_random(denoisers, options.random)
         return

@@ -12,6 +12,7 @@ from cellstorm_lib.localize.columns import Columns
 from cellstorm_lib.localize.course import courses
 from cellstorm_lib.localize.detect import DetectSettings
 from cellstorm_lib.localize.fit import Fits
+from cellstorm_lib.localize.noise_floor import REFERENCE_AREA_PX
 from cellstorm_lib.localize.search import Candidates
 from cellstorm_lib.localize.traits import Kind, Level
 
@@ -19,8 +20,9 @@ from cellstorm_lib.localize.traits import Kind, Level
 IMPROBABLE = "improbable"
 #: The columns that are added.
 APPRAISED = ("photon_correction", "molecule_probability")
-#: Expected share of false spots in denoised frames, at most.
-DENOISED_FALSE_SHARE = 0.25
+#: Expected share of false spots in denoised frames that are nearly empty, at most; and how many
+#: spots an area of `REFERENCE_AREA_PX` of a frame holds that is not.
+DENOISED_FALSE_SHARE, _FEW_PER_AREA = 0.25, 1.0
 _UNCERTAINTIES = ("uncertainty_x_nm", "uncertainty_y_nm", "uncertainty_nm")
 
 
@@ -83,7 +85,11 @@ def kept(columns: Columns, which: npt.NDArray[np.bool_]) -> Columns:
 
 
 def choose(
-    probability: npt.NDArray[np.floating[Any]], settings: DetectSettings, kind: Kind = "film"
+    probability: npt.NDArray[np.floating[Any]],
+    settings: DetectSettings,
+    kind: Kind = "film",
+    *,
+    searched_px: float = 0.0,
 ) -> Choice:
     """Draw the line between spots that are kept and those that are not.
 
@@ -95,15 +101,19 @@ def choose(
         ``least_probability`` is the least that is kept; the line is raised until the expected
         share of false spots is at most ``false_share``.
     kind : str
-        What the frames are. Of denoised ones all are kept that passed, up to a quarter of false
-        ones: most spots in doubt there are fragments of a blink, of which only the brightness is
-        uncertain. Where there are more, the recording is nearly empty.
+        What the frames are. Of denoised ones all are kept that passed: most spots in doubt there
+        are fragments of a blink, of which only the brightness is uncertain. In a recording that is
+        nearly empty they are not, and a quarter may be false, no more.
+    searched_px : float
+        Pixels of all frames of denoised ones.
     """
     values = probability.astype(np.float64)
     if kind == "film":
         line, expected_false = _line(values, settings.least_probability, settings.false_share)
     else:
-        line, expected_false = _line(values, 0.0, DENOISED_FALSE_SHARE)
+        is_nearly_empty = len(values) * REFERENCE_AREA_PX < _FEW_PER_AREA * searched_px
+        share = DENOISED_FALSE_SHARE if is_nearly_empty else 1.0
+        line, expected_false = _line(values, 0.0, share)
     return Choice(
         is_kept=values >= line,
         least_probability=line,

@@ -53,7 +53,7 @@ class DenoisedLevel:
     """
 
     kind: ClassVar[Kind] = "denoised"
-    enough_if_bright: ClassVar[float] = 0.5
+    enough_if_bright: ClassVar[float] = 0.75
     photons_per_adu: float
     photons_per_height: float
     threshold_photons: float
@@ -95,7 +95,7 @@ class DenoisedLevel:
         return np.stack([found[name] for name in DENOISED_TRAITS], axis=1).astype(np.float32)
 
     def least_probability(self, fits: Fits, least: float) -> npt.NDArray[np.float64]:
-        """Return how probable each spot has to be; of those above the threshold, half is enough.
+        """Return how probable each spot has to be; of those above the threshold, less.
 
         What looks like a fragment of a blink may be a whole one where molecules are dim.
         """

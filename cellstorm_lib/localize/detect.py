@@ -30,7 +30,7 @@ class DetectSettings:
         videos and of denoised frames are judged one by one instead, by the two that follow.
     least_probability : float
         Spots less probably molecules are left out. The Jaccard index J is highest at J / (1 + J).
-        In denoised frames half of it is enough for spots above the threshold.
+        In denoised frames three quarters of it are enough for spots above the threshold.
     false_share : float
         Expected share of false spots among those of a video that are kept, at most.
     border_px : int

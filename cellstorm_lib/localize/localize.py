@@ -208,7 +208,8 @@ def localize(
     false_per_frame, line, line_if_bright = detector.expected_false_per_frame, 0.0, 0.0
     if ready.is_selected and level is not None and parts:
         probability = data["molecule_probability"].to_numpy(np.float64)
-        choice = choose(probability, detect, level.kind)
+        searched_px = done * source.facts.roi.width_px * source.facts.roi.height_px
+        choice = choose(probability, detect, level.kind, searched_px=searched_px)
         data = data[choice.is_kept].reset_index(drop=True)
         rejected[IMPROBABLE] += int(np.count_nonzero(~choice.is_kept))
         false_per_frame = choice.expected_false / done

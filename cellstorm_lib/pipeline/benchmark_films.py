@@ -35,6 +35,8 @@ from cellstorm_lib.video.read import open_recording
 #: Dimmer fragments of a blink are there, but neither asked for nor forgiven.
 LEAST_PHOTONS = 112.5
 _RATE_HZ = 20.0
+#: Seeds of films that are filmed again lie so far apart.
+_SEEDS_APART = 1000
 _BLINKS = 2.0
 
 
@@ -60,6 +62,11 @@ class BenchmarkFilm:
     def is_empty(self) -> bool:
         """Whether there is no molecule in it."""
         return self.scene.structure is None
+
+    def again(self, number: int) -> "BenchmarkFilm":
+        """Return a film of another sample by the same camera and codec; `number` 0 is this one."""
+        scene = replace(self.scene, seed=self.scene.seed + _SEEDS_APART * number)
+        return replace(self, name=f"{self.name}-{number}", scene=scene)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -77,7 +77,7 @@ STEPS: Mapping[str, Step] = {
     "denoised_stack": Step(inputs=("model",), results=("recording",)),
     **_branch(
         "denoised",
-        Step(inputs=("settings.localize",), results=("recording", "denoised_stack"), code="4"),
+        Step(inputs=("settings.localize",), results=("recording", "denoised_stack"), code="5"),
     ),
     "verdict": Step(
         results=(

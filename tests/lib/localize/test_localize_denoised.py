@@ -99,7 +99,7 @@ def test_faint_remains_are_not_molecules() -> None:
     assert report.threshold_photons == pytest.approx(LOOSE_THRESHOLD)
     assert report.rejected["improbable"] == 20
     assert report.least_probability == DetectSettings().least_probability
-    assert report.least_probability_if_bright == 0.5 * report.least_probability
+    assert report.least_probability_if_bright == 0.75 * report.least_probability
     assert (table.column("molecule_probability") >= report.least_probability).all()
     both, given = found_in(source, detect=DetectSettings(threshold_photons=1.0))
     assert len(both) == 40
