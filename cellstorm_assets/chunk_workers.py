@@ -4,6 +4,7 @@ import os
 
 from cellstorm_lib.chunks import FAN_OUT_PX, LocalProcesses, MapChunks
 from cellstorm_lib.errors import SettingsError
+from cellstorm_lib.threads import processor_count
 
 #: ``threads`` (the default), ``processes``, ``processes:4`` or ``ray``.
 CHUNKS_VARIABLE = "CELLSTORM_CHUNKS"
@@ -24,7 +25,7 @@ def map_chunks_in_use() -> MapChunks | None:
     if kind == "threads" and not count:
         return None
     if kind == "processes" and (not count or count.isdecimal()):
-        return LocalProcesses(count=int(count or os.cpu_count() or 1))
+        return LocalProcesses(count=int(count or processor_count()))
     if given == "ray":
         from cellstorm_assets.ray_chunks import RayChunks  # noqa: PLC0415 - an optional part
 

@@ -1,6 +1,5 @@
 """From frames to a table of molecules: detection and fit of a whole recording."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from cellstorm_lib.localize.overlap import together_count
 from cellstorm_lib.localize.prepare import LocalizeSettings, Preparation, prepare
 from cellstorm_lib.recording import FrameChunk, FrameSource
 from cellstorm_lib.tables import FieldOfView, Localizations
-from cellstorm_lib.threads import in_order
+from cellstorm_lib.threads import in_order, processor_count
 
 __all__ = ["LocalizeReport", "LocalizeSettings", "field_of", "localize"]
 
@@ -140,7 +139,7 @@ def localize(
     progress : callable, optional
         Called with the frames done and all frames.
     threads : int, optional
-        Threads that work; by default as many as there are processors.
+        Threads that work; by default as many as there are processors for this process.
     map_chunks : MapChunks, optional
         Works on pieces of the recording in other processes, which read them themselves; None
         for threads of this one, which also work on a recording of one piece. Never changes the
@@ -168,7 +167,7 @@ def localize(
         are those of other frames; or when z cannot be told from these frames.
     """
     settings = settings or LocalizeSettings()
-    thread_count = (os.cpu_count() or 1) if threads is None else threads
+    thread_count = processor_count() if threads is None else threads
     if not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise SettingsError(f"pixel_size_nm must be above 0, got {pixel_size_nm}")
     if thread_count < 1:

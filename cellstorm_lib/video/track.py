@@ -1,6 +1,5 @@
 """The video track of a file, opened where one wants to begin."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from cellstorm_lib.threads import processor_count
 from cellstorm_lib.video.containers import Container
 from cellstorm_lib.video.samples import SampleTable, demuxed
 
@@ -59,7 +59,7 @@ class VideoTrack:
         with opened_container(self.path, self.container) as container:
             stream = container.streams.video[self.video_index]
             stream.thread_type = threads
-            stream.thread_count = min(_MOST_THREADS, os.cpu_count() or 1)
+            stream.thread_count = min(_MOST_THREADS, processor_count())
             if self.tells_quantisers:  # heeded only before the first frame is decoded
                 stream.codec_context.options = {"export_side_data": "venc_params"}
             yield container, stream

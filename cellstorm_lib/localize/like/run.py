@@ -1,6 +1,5 @@
 """A whole recording, localized as another program would."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from cellstorm_lib.localize.like.thunderstorm import spots_like_thunderstorm
 from cellstorm_lib.localize.localize import LocalizeReport, field_of
 from cellstorm_lib.recording import FrameChunk, FrameSource
 from cellstorm_lib.tables import COLUMNS, Localizations
-from cellstorm_lib.threads import in_order
+from cellstorm_lib.threads import in_order, processor_count
 
 _CHUNK_PX = 1 << 22
 
@@ -55,7 +54,7 @@ def localize_like(
     progress : callable, optional
         Called with the frames done and all frames.
     threads : int, optional
-        Threads that work; by default as many as there are processors.
+        Threads that work; by default as many as there are processors for this process.
 
     Returns
     -------
@@ -71,7 +70,7 @@ def localize_like(
     RecordingError
         When the frames are smaller than the square that is fitted.
     """
-    thread_count = (os.cpu_count() or 1) if threads is None else threads
+    thread_count = processor_count() if threads is None else threads
     if not (np.isfinite(pixel_size_nm) and pixel_size_nm > 0):
         raise SettingsError(f"pixel_size_nm must be above 0, got {pixel_size_nm}")
     if thread_count < 1:
