@@ -89,7 +89,7 @@ def choose(
     settings: DetectSettings,
     kind: Kind = "film",
     *,
-    searched_px: float = 0.0,
+    searched_px: int,
 ) -> Choice:
     """Draw the line between spots that are kept and those that are not.
 
@@ -104,8 +104,8 @@ def choose(
         What the frames are. Of denoised ones all are kept that passed: most spots in doubt there
         are fragments of a blink, of which only the brightness is uncertain. In a recording that is
         nearly empty they are not, and a quarter may be false, no more.
-    searched_px : float
-        Pixels of all frames of denoised ones.
+    searched_px : int
+        Pixels of all frames together.
     """
     values = probability.astype(np.float64)
     if kind == "film":

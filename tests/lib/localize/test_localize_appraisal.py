@@ -126,7 +126,9 @@ def test_a_network_of_other_traits_is_refused(tmp_path):
 )
 def test_the_line_keeps_as_many_spots_as_the_settings_allow(probability, least, share):
     values = np.array(probability)
-    choice = choose(values, DetectSettings(least_probability=least, false_share=share))
+    choice = choose(
+        values, DetectSettings(least_probability=least, false_share=share), searched_px=256**2
+    )
     kept = values[choice.is_kept]
     np.testing.assert_array_equal(choice.is_kept, values >= choice.least_probability)
     assert choice.least_probability >= least
@@ -142,19 +144,19 @@ def test_the_line_keeps_as_many_spots_as_the_settings_allow(probability, least, 
 
 def test_in_nearly_empty_denoised_frames_the_line_is_raised_where_a_quarter_would_be_false():
     values = np.array([0.5, 0.9, 0.9, 0.9])
-    assert choose(values, DetectSettings()).least_probability > 0.6
-    choice = choose(values, DetectSettings(), "denoised")
+    assert choose(values, DetectSettings(), searched_px=256**2).least_probability > 0.6
+    choice = choose(values, DetectSettings(), "denoised", searched_px=256**2)
     assert choice.is_kept.all()
     assert choice.least_probability == 0.0
     assert choice.expected_false == pytest.approx(4 - values.sum())
     empty = np.array([0.25, 0.3, 0.5, 0.6, 0.7, 0.8])
     # six spots in seven frames of 256 x 256
-    choice = choose(empty, DetectSettings(), "denoised", searched_px=7 * 256.0**2)
+    choice = choose(empty, DetectSettings(), "denoised", searched_px=7 * 256**2)
     np.testing.assert_array_equal(empty[choice.is_kept], [0.7, 0.8])
     assert choice.least_probability == 0.7
     assert choice.expected_false == pytest.approx(0.5)
     # in six they are many: molecules of which the light is in doubt
-    choice = choose(empty, DetectSettings(), "denoised", searched_px=6 * 256.0**2)
+    choice = choose(empty, DetectSettings(), "denoised", searched_px=6 * 256**2)
     assert choice.is_kept.all()
     assert choice.expected_false == pytest.approx(6 - empty.sum())
 

@@ -107,6 +107,24 @@ def test_faint_remains_are_not_molecules() -> None:
     assert "molecule_probability" not in both.data
 
 
+def test_a_spot_in_doubt_is_believed_where_it_is_not_the_only_one() -> None:
+    spot = expected_frame((48, 48), [(24.4, 23.7, 130.0)], background=0.0, sigma=LIGHT_SIGMA_PX)
+    found = {}
+    for lit in ((30,), range(5, 60, 10)):
+        values = np.zeros((60, 48, 48), np.uint16)
+        values[list(lit)] = np.rint(spot / STEP_E)
+        found[len(lit)] = found_in(ArraySource(values, denoised_photons_per_adu=STEP_E))
+    # 60 frames of 48 x 48 are two of 256 x 256
+    several, report = found[6]
+    assert len(several) == 6
+    in_doubt = several.column("molecule_probability")
+    assert ((in_doubt > 0.4) & (in_doubt < 0.75)).all()
+    assert report.least_probability == DetectSettings().least_probability
+    single, report = found[1]
+    assert len(single) == 0
+    assert report.least_probability > DetectSettings().least_probability
+
+
 def test_spots_as_wide_as_filmed_are_found_by_the_threshold() -> None:
     source = stack_of([(12.4, 12.7, 600.0), (34.2, 33.9, 60.0)], sigma_px=1.4)
     table, report = found_in(source)
