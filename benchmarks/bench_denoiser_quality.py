@@ -40,7 +40,13 @@ from cellstorm_lib.pipeline.benchmark_films import (
     made_film,
     made_films,
 )
-from cellstorm_lib.pipeline.score_denoiser import TOLERANCE_PX, score_denoisers, score_film
+from cellstorm_lib.pipeline.score_denoiser import (
+    TOLERANCE_PX,
+    localized_film,
+    score_denoisers,
+    score_film,
+    score_tables,
+)
 from cellstorm_lib.simulate.cameras import PhoneSettings
 from cellstorm_lib.tables import Localizations
 
@@ -102,22 +108,20 @@ def print_again(
             for number in films:
                 film = benchmark_films()[name].again(number)
                 made = made_film(film, Path(folder) / film.name)
-                rows += [{**row, "film": name} for row in score_film(made, denoisers)]
-                tolerance_nm = TOLERANCE_PX * film.scene.field.pixel_size_nm
-                told = score(by_one_threshold(made), made.truth, tolerance_nm)
-                rows.append({"film": name, "name": "one threshold", "f1": told.f1,
-                             "rmse_nm": told.rmse_nm})  # fmt: skip
+                tables = [("one threshold", by_one_threshold(made))]
+                tables += [(each, localized_film(made, one)) for each, one in denoisers.items()]
+                rows += [{**row, "film": name} for row in score_tables(made, tables)]
     scores = pd.DataFrame(rows)
     best = list(denoisers)[-1]
     for name, group in scores.groupby("film", sort=False):
-        told = group.groupby("name")[["f1", "rmse_nm", "rmse_common_nm"]].mean()
+        means = group.groupby("name")[["f1", "rmse_nm", "rmse_common_nm"]].mean()
         by_name = {one: part["f1"].to_numpy() for one, part in group.groupby("name")}
         for other in (one for one in by_name if one != best):
             gain = by_name[best] - by_name[other]
             error = gain.std(ddof=1) / len(gain) ** 0.5
             print(f"{name}, {len(gain)} films: {best} against {other} {gain.mean():+.4f} "
                   f"({error:.4f}), from {gain.min():+.3f} to {gain.max():+.3f}")  # fmt: skip
-        print(told.to_string(float_format=lambda value: f"{value:.4f}"))
+        print(means.to_string(float_format=lambda value: f"{value:.4f}"))
 
 
 def by_one_threshold(made: MadeFilm) -> Localizations:

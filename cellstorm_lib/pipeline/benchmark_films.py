@@ -64,9 +64,9 @@ class BenchmarkFilm:
         return self.scene.structure is None
 
     def again(self, number: int) -> "BenchmarkFilm":
-        """Return a film of another sample by the same camera and codec; `number` 0 is this one."""
-        scene = replace(self.scene, seed=self.scene.seed + _SEEDS_APART * number)
-        return replace(self, name=f"{self.name}-{number}", scene=scene)
+        """Return a film of another sample by the same camera and codec, one for each number."""
+        name, seed = f"{self.name}-{number}", self.scene.seed + _SEEDS_APART * number
+        return replace(self, name=name, scene=replace(self.scene, name=name, seed=seed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

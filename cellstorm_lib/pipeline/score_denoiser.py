@@ -102,7 +102,7 @@ def score_film(
     if look is not None and len(made.truth):
         with_networks = [(name, denoisers[name], table) for name, table in compared]
         look(look_closely(made, with_networks, _tolerance_nm(made)))
-    return _rows(made, compared)
+    return score_tables(made, compared)
 
 
 def localized_film(made: MadeFilm, denoiser: Denoiser | None) -> Localizations:
@@ -114,8 +114,16 @@ def localized_film(made: MadeFilm, denoiser: Denoiser | None) -> Localizations:
     return table
 
 
-def _rows(made: MadeFilm, compared: Sequence[tuple[str, Localizations]]) -> list[dict[str, Any]]:
-    """Return the rows of one film."""
+def score_tables(
+    made: MadeFilm, compared: Sequence[tuple[str, Localizations]]
+) -> list[dict[str, Any]]:
+    """Compare tables of one film, each with its name, with the truth.
+
+    Returns
+    -------
+    list of dict
+        Rows of `score_denoisers`, one per table.
+    """
     tolerance_nm = _tolerance_nm(made)
     matches = [match_localizations(table, made.truth, tolerance_nm) for _, table in compared]
     is_common = np.ones(len(made.truth), bool)
